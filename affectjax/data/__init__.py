@@ -1,0 +1,1 @@
+"""Datasets as NumPy and Grain see them: records, sources, splits, batches. No jax of ours."""

@@ -1,0 +1,1 @@
+"""Pure building blocks of the models; they know no paper."""

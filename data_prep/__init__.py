@@ -1,0 +1,1 @@
+"""From raw videos, comments and annotations to records that training reads."""

@@ -1,0 +1,22 @@
+"""What every test shares: eight simulated devices and a compile cache that outlives the run."""
+
+import os
+import pathlib
+
+import jax
+import pytest
+from absl import flags
+
+CACHE = pathlib.Path(os.environ.get("AFFECTJAX_CACHE", pathlib.Path.home() / ".cache" / "affectjax"))
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_compilation_cache_dir", str(CACHE / "compiled"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+flags.FLAGS.mark_as_parsed()  # absl refuses to answer before main ran, and grain asks
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    """Relative paths of a test land in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
