@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from affectjax.data.sample import Stories
 
 SHORTEST, LONGEST = 3, 15  # words of a comment that pre-training keeps
+WORD_SCORES = ("frequent_word", "oracle_text", "oracle_clip", "oracle")
+TIME_SCORES = (
+    "prior_top1", "prior_distance", "time_top1", "time_distance", "time_distance_of_top1",
+)  # fmt: skip
 
 
 def references(stories: Stories, split: str = "test") -> dict:
@@ -39,6 +43,35 @@ def references(stories: Stories, split: str = "test") -> dict:
     time: `prior` the best constants of training; `oracle` the clip's latents and unmasked words,
     its distance by the posterior's median, `distance_of_top1` by the same guess as its top-1.
     """
+    clips = by_clip(stories, split)
+    totals = {name: sum(clip[name] for clip in clips) for name in ("words", "comments")}
+
+    def mean(name: str, per: str) -> float:
+        return sum(clip[name] for clip in clips) / totals[per]
+
+    return {
+        "words": {name: mean(name, "words") for name in WORD_SCORES},
+        "time": {
+            "prior": {
+                "top1": mean("prior_top1", "comments"),
+                "distance": mean("prior_distance", "comments"),
+            },
+            "oracle": {
+                "top1": mean("time_top1", "comments"),
+                "distance": mean("time_distance", "comments"),
+                "distance_of_top1": mean("time_distance_of_top1", "comments"),
+            },
+        },
+        "counts": {
+            "comments": totals["comments"],
+            "masked_words": totals["words"],
+            "clips": sum(clip["comments"] > 0 for clip in clips),
+        },
+    }
+
+
+def by_clip(stories: Stories, split: str = "test") -> list[dict]:
+    """For each clip its `id`, `group`, how many `words` and `comments`, and the sums of all scores."""
     dials = stories.dials
     known = [(clip, kept(clip.comments)) for clip in stories.splits["train"]]
     seen = np.concatenate([clip.comments.expressed[rows] for clip, rows in known])
@@ -49,16 +82,12 @@ def references(stories: Stories, split: str = "test") -> dict:
     commonest, middle = int(np.bincount(when).argmax()), float(np.median(when))
 
     law = emotional_law(dials.text_overlap)
-    scores: dict[str, list[float]] = {}
-
-    def note(**found: float) -> None:
-        for name, value in found.items():
-            scores.setdefault(name, []).append(value)
-
-    clips = masked = 0
+    found = []
     for clip in stories.splits[split]:
+        sums: dict = dict.fromkeys((*WORD_SCORES, *TIME_SCORES), 0.0) | {"words": 0, "comments": 0}
+        sums |= {"id": clip.id, "group": clip.group}
+        found.append(sums)
         rows = kept(clip.comments)
-        clips += bool(len(rows))
         if not len(rows):
             continue
         text = likelihood(clip.comments, rows, dials)
@@ -74,32 +103,21 @@ def references(stories: Stories, split: str = "test") -> dict:
         places = places / places.sum(1, keepdims=True)
         best = places.argmax(1)
         median = (np.cumsum(places, axis=1) >= 0.5).argmax(1)
-        for at, (row, truth) in enumerate(zip(rows, segments_of(clip.comments)[rows])):
+        truth = segments_of(clip.comments)[rows]
+        for at, row in enumerate(rows):
             targets = _targets(clip.comments, row)
-            masked += len(targets)
-            note(**{name: float((targets == g[at]).mean()) for name, g in guess.items()})
-            note(
-                prior_top1=truth == commonest,
-                prior_distance=abs(truth - middle),
-                time_top1=truth == best[at],
-                time_distance=abs(truth - median[at]),
-                time_distance_of_top1=abs(truth - best[at]),
-            )
-    mean = {name: float(np.mean(values)) for name, values in scores.items()}
-    return {
-        "words": {
-            name: mean[name] for name in ("frequent_word", "oracle_text", "oracle_clip", "oracle")
-        },
-        "time": {
-            "prior": {"top1": mean["prior_top1"], "distance": mean["prior_distance"]},
-            "oracle": {
-                "top1": mean["time_top1"],
-                "distance": mean["time_distance"],
-                "distance_of_top1": mean["time_distance_of_top1"],
-            },
-        },
-        "counts": {"comments": len(scores["oracle"]), "masked_words": masked, "clips": clips},
-    }
+            sums["words"] += len(targets)
+            for name, g in guess.items():
+                sums[name] += float((targets == g[at]).sum())
+        sums |= {
+            "comments": len(rows),
+            "prior_top1": float((truth == commonest).sum()),
+            "prior_distance": float(np.abs(truth - middle).sum()),
+            "time_top1": float((truth == best).sum()),
+            "time_distance": float(np.abs(truth - median).sum()),
+            "time_distance_of_top1": float(np.abs(truth - best).sum()),
+        }
+    return found
 
 
 def kept(comments: Comments) -> np.ndarray:

@@ -1,0 +1,212 @@
+"""Train, evaluate, export or plan: python -m affectjax.main --config=configs/tam_pretrain.py
+
+Exit status: 0 complete, 2 bad input (one line says what), 75 stopped early in good order and to be
+started again, 1 anything unexpected.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+from absl import flags
+
+from affectjax import configlib
+from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, BadRecord, UserError
+
+MODES = ("train", "eval", "export", "plan")
+# Keys that may differ when a run goes on: they change where and how fast, not what is computed.
+MOVABLE = (
+    "data.dir", "data.sample_dir", "mesh.", "checkpoint.", "train.workers", "train.tensorboard", "train.checkpoint_every",
+    "train.bad_limit", "train.init_from", "model.form", "model.remat",
+)
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """The command line, besides --config and its keys."""
+    text, number, switch = flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_bool
+    flags.DEFINE_enum("mode", "train", MODES, "what to do", flag_values=values)
+    text("workdir", None, "where the run lives; .runs/<config> if unset", flag_values=values)
+    text("export", None, "an export to evaluate instead of a workdir's", flag_values=values)
+    text("coordinator", None, "HOST:PORT of process 0", flag_values=values)
+    number("processes", 1, "how many processes make up the job", flag_values=values)
+    number("process", 0, "which of them this one is", flag_values=values)
+    switch("cluster", False, "find coordinator and rank from SLURM, Kubernetes or a TPU pod",
+           flag_values=values)
+    number("cpu_devices", 0, "simulate this many devices on the CPU", flag_values=values)
+    text("compile_cache", "~/.cache/affectjax/compiled", "compiled programs; empty for none",
+         flag_values=values)
+
+
+def main(argv: list[str]) -> int:
+    """Run one command line; gives the exit status."""
+    try:
+        return _main(argv)
+    except (UserError, BadRecord) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+
+
+def _main(argv: list[str]) -> int:
+    if any(word in ("--help", "-h", "--helpfull") for word in argv):
+        return _help()
+    values = flags.FlagValues()
+    define_flags(values)
+    config, _ = configlib.parse(argv, values)
+    on_sample = config.data.dir is None
+    if on_sample and values.mode != "plan":
+        values = flags.FlagValues()
+        define_flags(values)
+        config, _ = configlib.parse(configlib.with_variant(argv, "small"), values)
+    if config.train.deterministic:
+        os.environ["XLA_FLAGS"] = (
+            os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
+        )
+    if values.mode == "plan":
+        from affectjax import plan
+
+        print(plan.of_config(config, values.cpu_devices))
+        return COMPLETE
+
+    from affectjax import hosts  # jax starts from here on
+
+    cache = os.path.expanduser(values.compile_cache) or None
+    hosts.start(values.coordinator, values.processes, values.process, values.cpu_devices,
+                values.cluster, cache)
+    workdir = pathlib.Path(values.workdir or default_workdir(argv))
+    if on_sample:
+        hosts.say(
+            "no dataset given (data.dir): the variant `small` is trained on the built-in sample, "
+            "invented stories made in seconds; say --config.data.dir=DIR to train on real records"
+        )
+    if values.mode == "eval":
+        return _evaluate(config, pathlib.Path(values.export or workdir))
+    if values.mode == "export":
+        return _export(config, workdir)
+    return _train(config, workdir)
+
+
+def _train(config, workdir: pathlib.Path) -> int:
+    """Walk the recipe: run what is left, skip what is finished."""
+    from affectjax import hosts, recipes, train
+
+    if hosts.is_first():
+        _claim(workdir, config)
+    hosts.barrier("workdir claimed")
+    hosts.agree(json.dumps(_bound(config)), "the config", "Give every process the same flags.")
+    recipe = getattr(recipes, config.recipe.name)(**configlib.arguments(config.recipe))
+    finished: dict[str, dict] = {}
+    with hosts.sole_use(workdir):
+        while (run := recipe.next_run(config, finished)) is not None:
+            folder = workdir / run.name
+            result = folder / "result.json"
+            if result.exists():
+                finished[run.name] = json.loads(result.read_text())
+                hosts.say(f"complete: {folder} was trained to the end before")
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                finished[run.name] = train.run(run.config, folder, run.init_from)
+            except train.Stopped as stopped:
+                hosts.say(str(stopped))
+                return REQUEUE
+            except train.Diverged as diverged:
+                print(f"error: {diverged}", file=sys.stderr, flush=True)
+                return FAULT
+    hosts.say("")
+    for key, value in recipe.summary(finished).items():
+        hosts.say(f"{key:32} {value:.4f}")
+    hosts.say("\n".join(f"export: {found['export']}" for found in finished.values()))
+    return COMPLETE
+
+
+def _evaluate(config, folder: pathlib.Path) -> int:
+    """Score an export on the test part of the dataset."""
+    from affectjax import assemble, evaluate, export, hosts, sharding
+
+    if not (folder / "config.json").exists() or (folder / "export").is_dir():
+        folder = folder / "export"
+    loaded = export.load(folder)
+    own = loaded.config
+    with own.unlocked():
+        own.data, own.train, own.mesh = config.data, config.train, config.mesh
+    found = assemble.data(own)
+    if "test" not in found.parts:
+        raise UserError("data.test names no split to evaluate on")
+    if loaded.vocabulary is not None:
+        rate = loaded.vocabulary.oov_rate(found.dataset.words())
+        hosts.say(f"vocabulary: {rate:.2%} of the dataset's words are outside it")
+    hosts.say(f"data: {found.describe()}")
+    mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
+    metrics, _, ids = evaluate.evaluate(
+        evaluate.predictor(loaded.model, mesh), loaded.model, loaded.params, loaded.model_state,
+        found.parts["test"], loaded.examples, mesh, config.train.batch, config.train.workers,
+        config.train.bad_records,
+    )
+    hosts.say(f"{len(set(ids))} clips, every one counted once")
+    for key, value in metrics.items():
+        hosts.say(f"{key:32} {value:.4f}")
+    return COMPLETE
+
+
+def _export(config, workdir: pathlib.Path) -> int:
+    """Write the export of the newest good checkpoint of a run, finished or not."""
+    from affectjax import hosts, train
+
+    if not (workdir / "config.json").exists():
+        raise UserError("not a workdir", str(workdir), "Train first, or say --workdir=DIR.")
+    _claim(workdir, config)
+    with hosts.sole_use(workdir):
+        hosts.say(f"export: {train.export_newest(config, workdir)}")
+    return COMPLETE
+
+
+def default_workdir(argv: list[str]) -> str:
+    """.runs/<config>-<variants>, from the config's path and variants."""
+    path, _, arg = configlib.config_path(argv).partition(":")
+    return str(pathlib.Path(".runs") / "-".join([pathlib.Path(path).stem, *filter(None, arg.split(","))]))
+
+
+def _bound(config) -> dict:
+    """The keys that make a run what it is."""
+    return {k: v for k, v in configlib.flatten(config).items() if not k.startswith(MOVABLE)}
+
+
+def _claim(workdir: pathlib.Path, config) -> None:
+    """Write the run's config into the workdir, or hold it against the one that is there."""
+    path = workdir / "config.json"
+    if path.exists():
+        before, now = json.loads(path.read_text()), json.loads(json.dumps(_bound(config)))
+        differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
+        if differing:
+            key = differing[0]
+            raise UserError(
+                f"the workdir belongs to another config: {key} is {now.get(key)!r} here and "
+                f"{before.get(key)!r} there"
+                + (f" ({len(differing) - 1} more differ)" if len(differing) > 1 else ""),
+                str(workdir),
+                "Say another --workdir, or remove this one.",
+            )
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        partial = workdir / "config.partial"
+        partial.write_text(json.dumps(_bound(config), indent=1))
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(
+            f"the workdir cannot be written: {error.strerror}", str(workdir), "Say --workdir=DIR."
+        ) from error
+
+
+def _help() -> int:
+    values = flags.FlagValues()
+    define_flags(values)
+    print(__doc__)
+    print("  --config=FILE[:VARIANT,...]   the experiment; --config.SECTION.KEY=VALUE overrides")
+    print(values.get_help())
+    return COMPLETE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,61 @@
+"""Runs that follow from runs: which one is next, given the results of those that are finished.
+
+A recipe is a function of the config and of the finished results, and nothing else; so a job that
+stopped anywhere goes on where it stopped.
+"""
+
+import copy
+import dataclasses
+import statistics
+
+from ml_collections import config_dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training: its config, where its parameters start, and its folder under the workdir."""
+
+    name: str
+    config: config_dict.ConfigDict
+    init_from: str | None = None
+
+
+class single:
+    """The config, once, in the workdir itself."""
+
+    def __init__(self):
+        pass
+
+    def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
+        return None if "" in finished else Run("", config, config.train.init_from)
+
+    def summary(self, finished: dict[str, dict]) -> dict:
+        return finished[""].get("metrics", {})
+
+
+class repeat:
+    """The config with `times` seeds, each in a folder of its own; mean and deviation at the end."""
+
+    def __init__(self, times: int = 5, first: int = 0):
+        self.times, self.first = times, first
+
+    def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
+        for seed in range(self.first, self.first + self.times):
+            name = f"seed-{seed}"
+            if name not in finished:
+                own = copy.deepcopy(config)
+                own.train.seed = seed
+                return Run(name, own, config.train.init_from)
+        return None
+
+    def summary(self, finished: dict[str, dict]) -> dict:
+        columns: dict[str, list[float]] = {}
+        for result in finished.values():
+            for key, value in result.get("metrics", {}).items():
+                columns.setdefault(key, []).append(value)
+        summary = {}
+        for key, values in columns.items():
+            summary[key] = statistics.fmean(values)
+            if len(values) > 1:
+                summary[f"{key}/deviation"] = statistics.stdev(values)
+        return summary

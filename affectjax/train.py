@@ -1,0 +1,409 @@
+"""The loop: every model and every stage is trained here, on any mesh, and resumes to the bit."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import config_dict
+
+from affectjax import (
+    assemble,
+    checkpoint,
+    clock,
+    configlib,
+    evaluate,
+    export,
+    hosts,
+    initialise,
+    logs,
+    optim,
+    sharding,
+    state,
+    update,
+)
+from affectjax.data import pipeline, vocabulary
+from affectjax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How long, how much at once, how often; the section `train` of a config."""
+
+    batch: int = 8
+    micro_batches: int = 1
+    epochs: float = 200.0
+    steps: int = 0  # instead of epochs, where not 0
+    seed: int = 0
+    ema: float = 0.0  # decay of the averaged weights, which are then evaluated and exported
+    log_every: int = 50
+    evaluate_every: int = 0  # on the validation part, in steps; 0: at the end alone
+    checkpoint_every: int = 500
+    patience: int = 0  # evaluations without a better checkpoint.best before it stops; 0: never
+    bad_records: str = "fail"  # or "skip": a row of weight 0
+    bad_limit: int = 100  # skipped rows before the run stops
+    workers: int = 0  # processes that read; 0: threads
+    init_from: str | None = None  # an export whose parameters the run starts from
+    init_new: tuple = ()  # path patterns of parameters that start afresh all the same
+    init_drop: tuple = ()  # path patterns of the export's parameters that the run leaves out
+    deterministic: bool = False  # on GPUs: slower operations that give the same bits every time
+    tensorboard: bool = True
+
+
+class Stopped(Exception):
+    """The run was asked to stop and has saved; the same command goes on."""
+
+
+class Diverged(UserError):
+    """A loss or gradient was not finite; the last good state has been saved."""
+
+
+def run(config: config_dict.ConfigDict, workdir: pathlib.Path, init_from: str | None = None) -> dict:
+    """Train until the steps are done; gives the result that is also written to result.json."""
+    settings = Settings(**configlib.arguments(config.train))
+    mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
+    return Training(config, settings, mesh, workdir, init_from).run()
+
+
+def export_newest(config: config_dict.ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
+    """Export the newest good checkpoint of a run as it stands; gives the folder."""
+    settings = Settings(**configlib.arguments(config.train))
+    mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
+    training = Training(config, settings, mesh, workdir, None)
+    found = training.saves.restore(training.like)
+    if found is None:
+        raise UserError("no checkpoint to export", str(workdir), "Train first.")
+    training.state, training.host, step = found
+    hosts.say(f"the checkpoint of step {step} of {training.steps}")
+    return training.export({})
+
+
+def initial_variables(model, shapes: dict, key) -> dict:
+    """The model's fresh parameters and other variables, made through its loss."""
+    key = jax.random.key(key) if isinstance(key, int) else key
+    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    params, dropout = jax.random.split(key)
+    return model.init({"params": params, "dropout": dropout}, batch, train=True, method="loss")
+
+
+def task_names(model, variables: dict, shapes: dict) -> list[str]:
+    """What the model calls its losses."""
+    tasks, _ = jax.eval_shape(
+        lambda v, b: model.apply(v, b, train=False, method="loss"), variables, shapes
+    )
+    return sorted(tasks)
+
+
+class Training:
+    """A run's parts, put together once; `run` walks the steps."""
+
+    def __init__(self, config, settings, mesh, workdir, init_from):
+        self.config, self.settings, self.mesh, self.workdir = config, settings, mesh, workdir
+        self.data = assemble.data(config)
+        hosts.agree(self.data.dataset.digest, "the dataset", "Give every process the same files.")
+        hosts.say(f"data: {self.data.describe()}")
+        start_from = export.load(init_from) if init_from else None
+        self.words = self._vocabulary(start_from)
+        self.examples = assemble.examples(config, self.words)
+        self.model = assemble.model(config, self.words)
+        self.train = self.data.parts["train"]
+        steps = settings.steps or math.ceil(settings.epochs * len(self.train) / settings.batch)
+        self.steps, self.steps_per_epoch = steps, len(self.train) / settings.batch
+        self._check()
+        self.state, self.like = self._initial(start_from)
+        self.saves = checkpoint.Checkpoints(
+            workdir / "checkpoints", **configlib.arguments(config.checkpoint)
+        )
+        self.host = {
+            "best": None,
+            "best_step": None,
+            "waited": 0,
+            "skipped": 0,
+            "data": self.data.dataset.digest,
+            "vocabulary": self.words.digest if self.words else None,
+        }
+        self.predict = evaluate.predictor(self.model, self.mesh)
+        self._parts: dict[str, np.ndarray] = {}
+        self.log = logs.Log(workdir, hosts.is_first(), steps, settings.tensorboard)
+
+    def _vocabulary(self, start_from) -> vocabulary.Vocabulary | None:
+        """The workdir's own, or the export's that the run starts from, or the dataset's."""
+        path = self.workdir / "vocabulary.txt"
+        fresh = assemble.vocabulary(self.config, self.data)
+        if fresh is None:
+            return None
+        words = start_from.vocabulary if start_from and start_from.vocabulary else fresh
+        if path.exists():
+            stored = vocabulary.Vocabulary.load(path)
+            if stored.digest != words.digest:
+                raise UserError(
+                    "the dataset's vocabulary does not fit the checkpoints in the workdir",
+                    str(path),
+                    "Use the dataset they were trained on, or another --workdir.",
+                )
+        hosts.barrier("vocabulary read")
+        if hosts.is_first() and not path.exists():
+            words.save(path)
+        rate = words.oov_rate(self.data.dataset.words())
+        hosts.say(f"vocabulary: {len(words)} entries, {rate:.2%} of the words are outside it")
+        return words
+
+    def _check(self) -> None:
+        """What would otherwise fail deep inside jit."""
+        s, shards = self.settings, self.mesh.size // self.mesh.shape["tensor"]
+        if not len(self.train):
+            raise UserError("the training part holds no clip", str(self.data.dataset.folder))
+        if s.batch % (shards * s.micro_batches):
+            raise UserError(
+                f"a batch of {s.batch} cannot be split over {shards} devices and "
+                f"{s.micro_batches} micro-batches",
+                mend=f"Make train.batch a multiple of {shards * s.micro_batches}.",
+            )
+        best = self.config.checkpoint.best
+        if (best or s.patience) and not ("validation" in self.data.parts and s.evaluate_every):
+            raise UserError(
+                "checkpoint.best and train.patience need a validation part and a time to look at it",
+                mend="Set data.validation and train.evaluate_every.",
+            )
+        if s.patience and not best:
+            raise UserError("train.patience needs a metric", mend="Set checkpoint.best.")
+
+    def _batch_shapes(self, batch: int) -> dict:
+        return {
+            key: jax.ShapeDtypeStruct((batch, *shape), dtype)
+            for key, (shape, dtype) in self.examples.spec().items()
+        }
+
+    def _initial(self, start_from):
+        """The first state, on its devices, and its shardings."""
+        s, shapes = self.settings, self._batch_shapes(1)
+        variables = jax.eval_shape(lambda: initial_variables(self.model, shapes, s.seed))
+        self.optimizer, self.schedule = optim.build(
+            **configlib.arguments(self.config.optim),
+            params=variables["params"],
+            total_steps=self.steps,
+            steps_per_epoch=max(1, round(self.steps_per_epoch)),
+        )
+        tasks = task_names(self.model, variables, shapes)
+        unknown = set(self.config.loss) - set(tasks)
+        if unknown:
+            raise UserError(
+                f"unknown config key 'loss.{unknown.pop()}'", mend=f"Tasks are {', '.join(tasks)}."
+            )
+        like = state.abstract(
+            lambda _: initial_variables(self.model, shapes, s.seed), self.optimizer, self.mesh,
+            ema=bool(s.ema), window=update.window(tasks),
+        )
+        first = state.create(
+            lambda key: initial_variables(self.model, shapes, key), self.optimizer,
+            jax.random.key(s.seed), self.mesh, ema=bool(s.ema), window=update.window(tasks),
+        )
+        if start_from:
+            first |= initialise.from_export(first, start_from, s.init_new, s.init_drop)
+        hosts.say(sharding.table(first["params"], self.mesh))
+        return first, like
+
+    def run(self) -> dict:
+        """All steps that are left, then evaluation on the test part and the export."""
+        s = self.settings
+        begin = self._resume()
+        stop = hosts.Stop()
+        try:
+            if begin < self.steps and not self._patience_is_over():
+                self._steps(begin, stop)
+            result = self._finish()
+            self.saves.close()
+            return result
+        finally:
+            stop.close()
+            self.log.close()
+
+    def _resume(self) -> int:
+        found = self.saves.restore(self.like)
+        if found is None:
+            self.log.cut(0)
+            return 0
+        self.state, self.host, step = found
+        if self.host["data"] != self.data.dataset.digest:
+            raise UserError(
+                "the dataset is not the one that the checkpoints in the workdir were trained on",
+                str(self.data.dataset.folder),
+                "Give the same dataset, or another --workdir.",
+            )
+        self.log.cut(step)
+        hosts.say(f"resumed at step {step} of {self.steps}")
+        return step
+
+    def _steps(self, begin: int, stop: hosts.Stop) -> None:
+        s = self.settings
+        step_of = update.make(
+            self.model, self.optimizer, self.schedule, self.mesh,
+            jax.tree.map(lambda leaf: leaf.sharding, self.like),
+            loss=dict(self.config.loss), seed=s.seed, micro_batches=s.micro_batches, ema=s.ema,
+            log_every=s.log_every,
+        )
+        rows = sharding.host_rows(self.mesh, s.batch)
+        batches = pipeline.train_batches(
+            self.train, self.examples, batch=s.batch, seed=s.seed, rows=rows, start=begin,
+            workers=s.workers, bad_records=s.bad_records,
+        )
+        placed = sharding.batch_sharding(self.mesh)
+        timer = clock.Clock(s.batch, self.mesh.size // self.mesh.shape["tensor"], len(rows))
+
+        def fetch():
+            host = timer.waiting(lambda: next(batches))
+            timer.work(self.model.flops(host.arrays))
+            for message in host.bad:
+                print(f"skipped: {message}", flush=True)
+            return host.ids, sharding.to_global(host.arrays, placed)
+
+        pending, ids, batch = None, *fetch()
+        for step in range(begin, self.steps):
+            if stop.agreed(step):
+                self._settle(pending, timer)
+                self.saves.save(step, self.state, self.host)
+                self.saves.wait()
+                batches.close()
+                raise Stopped(f"stopped at step {step} of {self.steps}; the same command goes on")
+            self.state, report = step_of(self.state, batch)
+            before, pending = pending, (step + 1, report, ids)
+            done = step + 1
+            if done < self.steps:
+                ids, batch = fetch()  # while the device works
+            self._settle(before, timer)
+            evaluates = (
+                s.evaluate_every
+                and done % s.evaluate_every == 0
+                and "validation" in self.data.parts
+            )
+            saves = done % s.checkpoint_every == 0 or done == self.steps
+            if evaluates or saves:
+                self._settle(pending, timer)
+                pending = None
+            metrics = timer.paused(lambda: self._validate(done)) if evaluates else None
+            if saves or self.host["best_step"] == done:
+                timer.paused(lambda: self.saves.save(done, self.state, self.host, metrics))
+            if self._patience_is_over():
+                hosts.say(
+                    f"no better {self.saves.best} for {s.patience} evaluations: stopped at {done}"
+                )
+                break
+        self._settle(pending, timer)
+        batches.close()
+        self.saves.save(int(self.state["step"]), self.state, self.host)
+        self.saves.wait()
+
+    def _settle(self, pending, timer) -> None:
+        """Read the report of a step that is done: log it, or stop at the first bad one."""
+        if pending is None:
+            return
+        step, report, ids = pending
+        report = jax.device_get(report)
+        if not report["ok"]:
+            self._diverged(step, report, ids)
+        self.host["skipped"] += int(report["empty"])
+        if self.host["skipped"] > self.settings.bad_limit:
+            raise UserError(
+                f"{self.host['skipped']} records could not be read", str(self.data.dataset.folder),
+                "Build the dataset again, or raise train.bad_limit.",
+            )
+        timer.step()
+        self.log.tick(step)
+        if step % self.settings.log_every == 0 or step == self.steps:
+            means = {k: float(s / w) if w else 0.0 for k, (s, w) in report["window"].items()}
+            tasks = [k for k in means if k != "grad_norm"]
+            values = {"loss": sum(self.config.loss.get(k, 1.0) * means[k] for k in tasks)}
+            values |= {f"loss/{k}": means[k] for k in tasks}
+            values |= {
+                "grad_norm": means["grad_norm"],
+                "learning_rate": float(report["learning_rate"]),
+                "epoch": step / self.steps_per_epoch,
+                "skipped": self.host["skipped"],
+            }
+            self.log.write(step, "train", values | timer.read())
+
+    def _diverged(self, step: int, report: dict, ids: list[str]) -> None:
+        good = int(self.state["step"])
+        self.state["ok"] = jax.device_put(np.bool_(True), self.like["ok"].sharding)
+        self.saves.save(good, self.state, self.host)
+        self.saves.wait()
+        rows = sharding.host_rows(self.mesh, self.settings.batch)
+        broken = [name for row, name in zip(rows, ids) if report["broken"][row]] or ids
+        raise Diverged(
+            f"the loss or its gradient is not finite at step {step}",
+            f"clips {', '.join(broken)}",
+            f"The state of step {good} is saved. Lower optim.learning_rate, set optim.clip, or look "
+            "at these clips.",
+        )
+
+    def _weights(self, where: dict) -> tuple:
+        return (where["ema"] if self.settings.ema else where["params"]), where["model_state"]
+
+    def _score(self, part: str) -> dict[str, float]:
+        if part not in self._parts:
+            self._parts[part] = pipeline.count_parts(
+                self.data.parts[part], self.examples, bad_records=self.settings.bad_records
+            )
+        params, model_state = self._weights(self.state)
+        metrics, arrays, ids = evaluate.evaluate(
+            self.predict, self.model, params, model_state, self.data.parts[part], self.examples,
+            self.mesh, self.settings.batch, self.settings.workers, self.settings.bad_records,
+            self._parts[part],
+        )
+        if part == "test" and hosts.is_first():
+            path = self.workdir / "predictions_test.csv"
+            evaluate.write_predictions(path, ids, self.data.parts[part], arrays)
+        return metrics
+
+    def _validate(self, step: int) -> dict[str, float]:
+        metrics = self._score("validation")
+        self.log.write(step, "validation", metrics)
+        name = self.saves.best
+        if name:
+            if name not in metrics:
+                raise UserError(
+                    f"no metric '{name}' to choose by", "checkpoint.best",
+                    f"Known: {', '.join(metrics)}.",
+                )
+            sign = 1 if self.saves.mode == "max" else -1
+            before = self.host["best"]
+            if before is None or sign * metrics[name] > sign * before:
+                self.host |= {"best": metrics[name], "best_step": step, "waited": 0}
+            else:
+                self.host["waited"] += 1
+        return metrics
+
+    def _patience_is_over(self) -> bool:
+        return bool(self.settings.patience) and self.host["waited"] >= self.settings.patience
+
+    def export(self, metrics: dict[str, float]) -> pathlib.Path:
+        """Write the present weights as an export; gives the folder."""
+        folder = self.workdir / "export"
+        params, model_state = self._weights(self.state)
+        export.save(
+            folder, self.config, params, model_state, self.words, self.data.dataset, metrics
+        )
+        return folder
+
+    def _finish(self) -> dict:
+        """Score the chosen weights on the test part, export them, write result.json."""
+        last = int(self.state["step"])
+        chosen = self.host["best_step"] or last
+        if chosen != last:
+            found = self.saves.restore(self.like, step=chosen)
+            self.state = found[0]
+        result = {"steps": last, "exported_step": chosen, "metrics": {}}
+        if "test" in self.data.parts:
+            result["metrics"] = self._score("test")
+            self.log.write(last, "test", result["metrics"])
+        result["export"] = str(self.export(result["metrics"]))
+        if hosts.is_first():
+            partial = self.workdir / "result.partial"
+            partial.write_text(json.dumps(result, indent=1))
+            os.replace(partial, self.workdir / "result.json")
+        hosts.barrier("result written")
+        return result

@@ -1,0 +1,1 @@
+"""The experiments: one file a table of a paper, with named variants."""

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Run N processes of one job on this machine: launch/processes.sh N [arguments of affectjax.main]
+# DEVICES: simulated devices of each process (1). PYTHON: the interpreter. PORT: the coordinator's.
+# Signals go to every process. Exit status: 0 when all are complete, 75 when the job is to be
+# started again, else the first failure's; when one process fails, the others are ended.
+set -uo pipefail
+usage="usage: launch/processes.sh N [arguments of affectjax.main]"
+n=${1:?$usage}
+shift
+case $n in '' | *[!0-9]* | 0) echo "error: '$n' is no number of processes. $usage" >&2; exit 2 ;; esac
+root=$(cd "$(dirname "$0")/.." && pwd)
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+if [ -z "${PYTHON:-}" ]; then
+  PYTHON=python3
+  [ -x "$root/.venv/bin/python" ] && PYTHON=$root/.venv/bin/python
+fi
+port=${PORT:-$("$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')}
+
+pids=()
+for ((i = 0; i < n; i++)); do
+  "$PYTHON" -m affectjax.main --coordinator="127.0.0.1:$port" --processes="$n" --process="$i" \
+    --cpu_devices="${DEVICES:-1}" "$@" &
+  pids+=($!)
+done
+trap 'kill -TERM "${pids[@]}" 2>/dev/null' TERM
+trap 'kill -INT "${pids[@]}" 2>/dev/null' INT
+
+status=0
+left=("${pids[@]}")
+while ((${#left[@]})); do
+  wait -n -p ended "${left[@]}"
+  code=$?
+  # A signal to this script ends `wait` early; the processes then save and end by themselves.
+  [ -n "${ended:-}" ] || continue
+  remaining=()
+  for pid in "${left[@]}"; do [ "$pid" = "$ended" ] || remaining+=("$pid"); done
+  left=("${remaining[@]}")
+  unset ended
+  if ((code != 0 && code != 75)); then
+    ((status == 0 || status == 75)) && status=$code
+    ((${#left[@]})) && { sleep "${GRACE:-10}"; kill -KILL "${left[@]}" 2>/dev/null; }
+  elif ((code == 75 && status == 0)); then
+    status=75
+  fi
+done
+exit "$status"

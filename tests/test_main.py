@@ -1,0 +1,220 @@
+"""The command as a person uses it: it trains, goes on, says what is wrong, and leaves an export."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+import affectjax
+from affectjax.data import records, sample
+from affectjax.errors import BAD_INPUT, COMPLETE
+from affectjax.main import main
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIG = f"--config={ROOT / 'configs' / 'tam_pretrain.py'}"
+TINY = (
+    "--config.model.width=16", "--config.model.layers=1", "--config.model.ffn=16",
+    "--config.model.decoder_layers=1", "--config.model.decoder_heads=2",
+    "--config.examples.tokens=96", "--config.examples.comments=12", "--config.examples.masked=24",
+    "--config.train.batch=8", "--config.train.log_every=2", "--config.train.tensorboard=False",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> pathlib.Path:
+    """The quick sample as a dataset, made once."""
+    return pathlib.Path(sample.prepare(tmp_path_factory.mktemp("sample"), "quick", 0))
+
+
+def run(*words: str) -> int:
+    return main(["main", CONFIG, *TINY, *words])
+
+
+def small(folder, *words: str) -> int:
+    """The small variant on given records, as a user with a dataset would run it."""
+    arguments = [CONFIG + ":small", *TINY, f"--config.data.dir={folder}"]
+    return main(["main", *arguments, *words])
+
+
+@pytest.fixture(scope="session")
+def trained(folder, tmp_path_factory) -> pathlib.Path:
+    """A finished run of six steps."""
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    arguments = ("--config.train.steps=6", "--config.train.checkpoint_every=2")
+    assert small(folder, f"--workdir={workdir}", *arguments) == COMPLETE
+    return workdir
+
+
+def lines(workdir: pathlib.Path) -> list[dict]:
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows]
+
+
+def test_without_data_it_trains_on_the_sample_and_says_so(capsys):
+    words = ("--config.data.sample_size=quick", "--config.train.steps=2", "--workdir=run")
+    assert run(*words) == COMPLETE
+    said = capsys.readouterr().out
+    assert "no dataset given" in said and "sample" in said
+    assert pathlib.Path("run/export/model.safetensors").exists()
+    assert run(*words) == COMPLETE
+    assert "complete" in capsys.readouterr().out
+
+
+def test_the_default_workdir_is_named_after_the_config(folder):
+    assert small(folder, "--config.train.steps=1") == COMPLETE
+    assert pathlib.Path(".runs/tam_pretrain-small/result.json").exists()
+
+
+def test_a_run_that_went_on_equals_one_that_was_never_stopped(folder, trained, tmp_path):
+    arguments = ("--config.train.steps=6", "--config.train.checkpoint_every=2")
+    again = tmp_path / "again"
+    shutil.copytree(trained, again)
+    (again / "result.json").unlink()
+    shutil.rmtree(again / "export")
+    for step in (4, 6):  # as if killed after step 3, and the log had gone further
+        shutil.rmtree(again / "checkpoints" / str(step), ignore_errors=True)
+    assert small(folder, f"--workdir={again}", *arguments) == COMPLETE
+    assert lines(again) == lines(trained)
+    ours, theirs = affectjax.load(again / "export"), affectjax.load(trained / "export")
+    assert [*leaves(ours.params)] == [*leaves(theirs.params)]
+
+
+def leaves(tree, path=""):
+    for key, value in sorted(tree.items()):
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}/{key}")
+        else:
+            yield f"{path}/{key}", value.shape, value.tobytes()
+
+
+def test_eval_of_the_export_gives_the_metrics_of_the_run(folder, trained, capsys):
+    result = json.loads((trained / "result.json").read_text())
+    capsys.readouterr()
+    assert small(folder, "--mode=eval", f"--export={trained / 'export'}") == COMPLETE
+    said = capsys.readouterr().out
+    assert "52 clips, every one counted once" in said
+    for key, value in result["metrics"].items():
+        assert f"{key:32} {value:.4f}" in said
+
+
+def test_an_export_stands_alone_and_predicts(folder, trained, tmp_path):
+    shutil.copytree(trained / "export", tmp_path / "moved")
+    model = affectjax.load(tmp_path / "moved")
+    assert model.about["label_names"] == list(sample.SPEC.label_names)
+    record = records.open_dataset(folder).split("test")[0]
+    predictions = model.predict(record)
+    assert predictions["word_count"].sum() > 0
+    assert all(np.isfinite(values).all() for values in predictions.values())
+
+
+def test_a_checkpoint_can_be_exported_before_the_end(folder, trained, tmp_path, capsys):
+    workdir = tmp_path / "unfinished"
+    shutil.copytree(trained, workdir)
+    for name in ("export", "checkpoints/6"):
+        shutil.rmtree(workdir / name)
+    (workdir / "result.json").unlink()
+    arguments = ("--config.train.steps=6", "--config.train.checkpoint_every=2", "--mode=export")
+    assert small(folder, f"--workdir={workdir}", *arguments) == COMPLETE
+    assert "step 4 of 6" in capsys.readouterr().out
+    assert affectjax.load(workdir / "export").params
+
+
+def test_a_run_can_start_from_an_export(folder, trained, capsys):
+    start = f"--config.train.init_from={trained / 'export'}"
+    assert small(folder, start, "--config.train.steps=2", "--workdir=new") == COMPLETE
+    first = lines(pathlib.Path("new"))[0]
+    assert small(folder, "--config.train.steps=2", "--workdir=fresh") == COMPLETE
+    assert first["loss"] < lines(pathlib.Path("fresh"))[0]["loss"]
+
+
+def test_validation_and_the_best_checkpoint(folder):
+    arguments = (
+        "--config.data.validation=0.2", "--config.train.evaluate_every=2",
+        "--config.checkpoint.best=word_top5", "--config.train.steps=6",
+        "--config.train.patience=5", "--workdir=best",
+    )  # fmt: skip
+    assert small(folder, *arguments) == COMPLETE
+    seen = {row["step"]: row["word_top5"] for row in lines(pathlib.Path("best"))
+            if row["split"] == "validation"}  # fmt: skip
+    result = json.loads(pathlib.Path("best/result.json").read_text())
+    assert len(seen) == 3 and seen[result["exported_step"]] == max(seen.values())
+
+
+def without_comments(folder: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
+    dataset = records.open_dataset(folder)
+    spec = records.Spec(modalities=dataset.spec.modalities, label_names=dataset.spec.label_names)
+    some = dataset.split("train")
+    clips = [{k: v for k, v in some[i].items() if k != "comments"} for i in range(4)]
+    records.write(into, "mute", spec, {"train": clips[:3], "test": clips[3:]})
+    return into
+
+
+BAD = {
+    "an unknown key": (["--config.train.bacth=1"], "train.batch"),
+    "no such directory": (["--config.data.dir=nowhere"], "nowhere"),
+    "an empty directory": (["--config.data.dir=empty"], "data_prep.build"),
+    "another width": (["--config.model.modalities.image=33"], "--config.model.modalities.image=32"),
+    "no comments": (["--config.data.dir=mute"], "comments"),
+    "a mesh that does not divide": (["--config.mesh.tensor=3"], "divide the 8 devices"),
+    "a batch that does not divide": (["--config.train.batch=6"], "batch"),
+    "an unwritable workdir": (["--workdir=/proc/nothing"], "workdir"),
+    "best without validation": (["--config.checkpoint.best=word_top1"], "validation"),
+    "no such split": (["--config.data.train=nope"], "nope"),
+    "an export that is none": (["--config.train.init_from=empty"], "not an export"),
+    "a rule for nothing": (["--config.optim.rules=(('nothing', 0.0),)"], "nothing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(case, folder, capsys):
+    words, said = BAD[case]
+    os.mkdir("empty")
+    if "mute" in words[0]:
+        without_comments(folder, pathlib.Path("mute"))
+    assert small(folder, "--config.train.steps=1", "--workdir=run", *words) == BAD_INPUT
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and said in error
+    assert "Traceback" not in error
+    assert not pathlib.Path("run/export").exists()
+
+
+def test_a_workdir_of_another_config_is_refused(folder, trained, capsys):
+    assert small(folder, f"--workdir={trained}", "--config.train.steps=7") == BAD_INPUT
+    assert "train.steps is 7 here and 6 there" in capsys.readouterr().err
+
+
+def test_a_vocabulary_that_does_not_fit_the_checkpoints_is_refused(folder, trained, tmp_path, capsys):
+    workdir = tmp_path / "other"
+    shutil.copytree(trained, workdir)
+    (workdir / "result.json").unlink()
+    words = (workdir / "vocabulary.txt").read_text().splitlines()
+    (workdir / "vocabulary.txt").write_text("\n".join(words[:-1]) + "\n")
+    arguments = ("--config.train.steps=6", "--config.train.checkpoint_every=2")
+    assert small(folder, f"--workdir={workdir}", *arguments) == BAD_INPUT
+    assert "vocabulary does not fit" in capsys.readouterr().err
+
+
+def test_two_runs_in_one_workdir_are_refused(folder, capsys, monkeypatch):
+    from affectjax import hosts, train
+
+    def second(*_):
+        assert small(folder, "--config.train.steps=1", "--workdir=run") == BAD_INPUT
+        raise train.Stopped("enough")
+
+    monkeypatch.setattr(train, "run", second)
+    assert hosts.is_first()
+    small(folder, "--config.train.steps=1", "--workdir=run")
+    assert "another run is using" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_good_state_and_names_the_clips(folder, capsys):
+    arguments = ("--config.optim.learning_rate=1e30", "--config.optim.warmup=0",
+                 "--config.train.steps=6", "--workdir=run")  # fmt: skip
+    assert small(folder, *arguments) == 1
+    error = capsys.readouterr().err
+    assert "not finite" in error and "clips" in error
+    saved = sorted(int(p.name) for p in pathlib.Path("run/checkpoints").iterdir() if p.name.isdigit())
+    assert saved and saved[-1] < 6

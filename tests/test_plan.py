@@ -1,0 +1,132 @@
+"""The plan counts what small programs are known to exchange."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from affectjax import plan, sharding
+
+
+@pytest.fixture
+def mesh():
+    return sharding.make_mesh(2, 2, 2)
+
+
+def along(axes: str, mesh, kind: str, length: int = 0):
+    """A program of one exchange along axes of the mesh, in a loop of `length` turns if given."""
+    names = tuple(axes.split(","))
+    act = {
+        "all-reduce": lambda x: jax.lax.psum(x, names),
+        "all-gather": lambda x: jax.lax.all_gather(x, names, tiled=True),
+        "reduce-scatter": lambda x: jax.lax.psum_scatter(x, names, tiled=True),
+        "all-to-all": lambda x: jax.lax.all_to_all(x, names, 0, 0, tiled=True),
+        "collective-permute": lambda x: jax.lax.ppermute(x, names, [(0, 1), (1, 0)]),
+    }[kind]
+
+    def local(x):
+        if not length:
+            return act(x)
+        return jax.lax.scan(lambda x, _: (jnp.sin(act(x)), None), x, None, length=length)[0]
+
+    every = P(mesh.axis_names)
+    f = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=every, out_specs=every, check_vma=False))
+    x = jax.ShapeDtypeStruct((8 * 16, 4), jnp.float32, sharding=NamedSharding(mesh, every))
+    return f.lower(x).compile()
+
+
+BLOCK = 16 * 4 * 4  # bytes on one device
+
+
+@pytest.mark.parametrize(
+    "axes", ["data", "fsdp", "tensor", "data,fsdp", "data,tensor", "data,fsdp,tensor"]
+)
+@pytest.mark.parametrize(
+    "kind, share", [("all-reduce", 1), ("all-gather", None), ("reduce-scatter", 1)]
+)
+def test_kind_axes_and_bytes(mesh, axes, kind, share):
+    group = 2 ** (axes.count(",") + 1)
+    (found,) = plan.collectives(along(axes, mesh, kind).as_text(), mesh)
+    expected = {"kind": kind, "dtype": "f32", "axes": axes, "times": 1}
+    assert found == expected | {"bytes": BLOCK * (share or group)}
+
+
+@pytest.mark.parametrize("kind", ["all-to-all", "collective-permute"])
+def test_exchanges_between_pairs(mesh, kind):
+    for axis in mesh.axis_names:
+        (found,) = plan.collectives(along(axis, mesh, kind).as_text(), mesh)
+        assert (found["kind"], found["axes"], found["bytes"]) == (kind, axis, BLOCK)
+
+
+def test_a_loop_of_five_counts_five_times(mesh):
+    (found,) = plan.collectives(along("fsdp", mesh, "all-reduce", 5).as_text(), mesh)
+    assert (found["times"], found["bytes"]) == (5, 5 * BLOCK)
+
+
+def test_loops_in_loops_multiply_and_unknown_lengths_are_marked(mesh):
+    def local(x, n):
+        def turn(x, _):
+            x, _ = jax.lax.scan(lambda x, _: (jnp.sin(jax.lax.psum(x, "data")), None), x, None, 3)
+            return x, None
+
+        x, _ = jax.lax.scan(turn, x, None, length=4)
+        return jax.lax.while_loop(
+            lambda c: c[0] < n, lambda c: (c[0] + 1, jnp.cos(jax.lax.psum(c[1], "fsdp"))), (0, x)
+        )[1]
+
+    every = P(mesh.axis_names)
+    f = jax.jit(
+        jax.shard_map(local, mesh=mesh, in_specs=(every, P()), out_specs=every, check_vma=False)
+    )
+    compiled = f.lower(jnp.zeros((128, 4)), 7).compile()
+    found = {one["axes"]: one for one in plan.collectives(compiled.as_text(), mesh)}
+    assert found["data"]["times"] == 12 and "loop" not in found["data"]
+    assert found["fsdp"]["times"] == 1 and found["fsdp"]["loop"] == "unknown"
+    assert "unknown length" in plan.text(plan.report(compiled, mesh))
+
+
+def test_asynchronous_forms_are_counted_once(mesh):
+    """Accelerators split an exchange into a start and a done; CPUs never write these lines."""
+    program = """HloModule m
+ENTRY %main (p: bf16[4,8]) -> bf16[8,8] {
+  %s = (bf16[4,8], bf16[8,8]) all-gather-start(%p), replica_groups=[4,2]<=[8], dimensions={0}
+  %d = bf16[8,8]{1,0} all-gather-done(%s)
+  %r = (f32[3]{0}, f32[5]{0}) all-reduce-start(%a, %b), replica_groups={}, to_apply=%add
+  %c = (f32[6], f32[6], u32[], u32[]) collective-permute-start(%e), source_target_pairs={{0,4}}
+}
+"""
+    found = {one["kind"]: one for one in plan.collectives(program, mesh)}
+    gather = {"kind": "all-gather", "dtype": "bf16", "axes": "tensor", "times": 1, "bytes": 128}
+    assert found["all-gather"] == gather
+    assert found["all-reduce"]["bytes"] == 32 and found["all-reduce"]["axes"] == "data,fsdp,tensor"
+    assert (
+        found["collective-permute"]["bytes"] == 24 and found["collective-permute"]["axes"] == "data"
+    )
+
+
+def test_memory_of_a_donated_step(mesh):
+    place = NamedSharding(mesh, P("fsdp"))
+    step = jax.jit(lambda x: x @ x.T @ x, donate_argnums=0, out_shardings=place)
+    compiled = step.lower(jax.ShapeDtypeStruct((64, 64), jnp.float32, sharding=place)).compile()
+    found = plan.report(compiled, mesh)["memory"]
+    assert found["arguments"] == found["outputs"] == found["donated"] == 64 * 64 * 4 // 2
+    assert found["peak"] == found["arguments"] + found["temporary"]
+
+
+def test_one_device_exchanges_nothing():
+    mesh = sharding.mesh_of(jax.devices()[:1])
+    compiled = jax.jit(jnp.sum).lower(jnp.zeros(8)).compile()
+    assert plan.report(compiled, mesh)["collectives"] == []
+    assert "none" in plan.text(plan.report(compiled, mesh))
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_config():
+    from configs import tam_pretrain
+
+    config = tam_pretrain.get_config("small")
+    config.mesh.fsdp, config.mesh.tensor = 2, 2
+    told = plan.of_config(config)
+    for part in ("parameters,", "GFLOP a step", "memory a device", "all-reduce", "over data"):
+        assert part in told, told
