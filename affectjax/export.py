@@ -172,7 +172,10 @@ def _card(about: dict, arrays: dict) -> str:
         "",
         "| metric on the test part | value |",
         "|---|---|",
-        *(f"| {key} | {value:.4f} |" for key, value in about["metrics"].items()),
+        *(
+            f"| {key} | {'undefined' if value is None else format(value, '.4f')} |"
+            for key, value in about["metrics"].items()
+        ),
         "",
     ]
     if untrained:

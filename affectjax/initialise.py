@@ -1,4 +1,4 @@
-"""Start a run from an export: every parameter is accounted for, or the difference is named."""
+"""What a run starts from: its data's statistics, and an export's parameters, all accounted for."""
 
 import re
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from affectjax.export import Export
 from affectjax.layers.positions import load_positions
 from affectjax.sharding import named_leaves, path_name
 
+STANDARDISE = re.compile(r"(^|/)standardise_(?P<modality>.+)/(?P<kind>mean|deviation)$")
 POSITIONS = re.compile(r"(^|/)position$")
 
 
@@ -30,6 +31,19 @@ def from_export(
     if state["ema"]:
         new["ema"] = jax.tree.map(lambda leaf: leaf.copy(), params)
     return new
+
+
+def from_statistics(model_state: dict, statistics: dict[str, dict]) -> dict:
+    """The model's standardising constants, set to those of the dataset's training split."""
+
+    def take(path, leaf):
+        found = STANDARDISE.search(path_name(path))
+        if not found:
+            return leaf
+        value = np.asarray(statistics[found["modality"]][found["kind"]], leaf.dtype)
+        return jax.device_put(value, leaf.sharding)
+
+    return jax.tree_util.tree_map_with_path(take, model_state)
 
 
 def merge(own, given: dict, fresh: Sequence[str], drop: Sequence[str], where: str):

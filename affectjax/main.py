@@ -4,7 +4,9 @@ Exit status: 0 complete, 2 bad input (one line says what), 75 stopped early in g
 started again, 1 anything unexpected.
 """
 
+import errno
 import json
+import math
 import os
 import pathlib
 import sys
@@ -15,6 +17,7 @@ from affectjax import configlib
 from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, BadRecord, UserError
 
 MODES = ("train", "eval", "export", "plan")
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 # Keys that may differ when a run goes on: they change where and how fast, not what is computed.
 MOVABLE = (
     "data.dir", "data.sample_dir", "mesh.", "checkpoint.", "train.workers", "train.tensorboard", "train.checkpoint_every",
@@ -44,6 +47,17 @@ def main(argv: list[str]) -> int:
         return _main(argv)
     except (UserError, BadRecord) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+    except OSError as error:
+        if error.errno not in STORAGE:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"error: {error.strerror}{where}. Free some space or make the place writable; the same "
+            "command goes on from the last checkpoint.",
+            file=sys.stderr,
+            flush=True,
+        )
         return BAD_INPUT
 
 
@@ -115,7 +129,7 @@ def _train(config, workdir: pathlib.Path) -> int:
                 return FAULT
     hosts.say("")
     for key, value in recipe.summary(finished).items():
-        hosts.say(f"{key:32} {value:.4f}")
+        hosts.say(f"{key:32} {_number(value)}")
     hosts.say("\n".join(f"export: {found['export']}" for found in finished.values()))
     return COMPLETE
 
@@ -145,7 +159,7 @@ def _evaluate(config, folder: pathlib.Path) -> int:
     )
     hosts.say(f"{len(set(ids))} clips, every one counted once")
     for key, value in metrics.items():
-        hosts.say(f"{key:32} {value:.4f}")
+        hosts.say(f"{key:32} {_number(value)}")
     return COMPLETE
 
 
@@ -165,6 +179,10 @@ def default_workdir(argv: list[str]) -> str:
     """.runs/<config>-<variants>, from the config's path and variants."""
     path, _, arg = configlib.config_path(argv).partition(":")
     return str(pathlib.Path(".runs") / "-".join([pathlib.Path(path).stem, *filter(None, arg.split(","))]))
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
 def _bound(config) -> dict:

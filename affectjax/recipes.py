@@ -52,7 +52,8 @@ class repeat:
         columns: dict[str, list[float]] = {}
         for result in finished.values():
             for key, value in result.get("metrics", {}).items():
-                columns.setdefault(key, []).append(value)
+                if value is not None:  # undefined in that run
+                    columns.setdefault(key, []).append(value)
         summary = {}
         for key, values in columns.items():
             summary[key] = statistics.fmean(values)

@@ -202,6 +202,9 @@ class Training:
             lambda key: initial_variables(self.model, shapes, key), self.optimizer,
             jax.random.key(s.seed), self.mesh, ema=bool(s.ema), window=update.window(tasks),
         )
+        first["model_state"] = initialise.from_statistics(
+            first["model_state"], self.data.dataset.metadata["statistics"]
+        )
         if start_from:
             first |= initialise.from_export(first, start_from, s.init_new, s.init_drop)
         hosts.say(sharding.table(first["params"], self.mesh))
@@ -398,8 +401,10 @@ class Training:
             self.state = found[0]
         result = {"steps": last, "exported_step": chosen, "metrics": {}}
         if "test" in self.data.parts:
-            result["metrics"] = self._score("test")
-            self.log.write(last, "test", result["metrics"])
+            scores = self._score("test")
+            self.log.write(last, "test", scores)
+            # JSON knows no NaN: a metric that is not defined here is null
+            result["metrics"] = {k: v if math.isfinite(v) else None for k, v in scores.items()}
         result["export"] = str(self.export(result["metrics"]))
         if hosts.is_first():
             partial = self.workdir / "result.partial"

@@ -3,12 +3,15 @@
 import json
 import os
 import pathlib
+import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
 import affectjax
+from affectjax import checkpoint
 from affectjax.data import records, sample
 from affectjax.errors import BAD_INPUT, COMPLETE
 from affectjax.main import main
@@ -218,3 +221,33 @@ def test_a_loss_that_is_not_finite_stops_with_the_good_state_and_names_the_clips
     assert "not finite" in error and "clips" in error
     saved = sorted(int(p.name) for p in pathlib.Path("run/checkpoints").iterdir() if p.name.isdigit())
     assert saved and saved[-1] < 6
+
+
+def test_a_full_disk_is_one_line_and_what_was_saved_stays(folder, tmp_path, capsys):
+    place = tmp_path / "small_disk"
+    place.mkdir()
+    size = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(size, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        arguments = ("--config.train.steps=8", "--config.train.checkpoint_every=1",
+                     "--config.checkpoint.keep=100", f"--workdir={place / 'run'}")  # fmt: skip
+        assert small(folder, *arguments, "--config.model.width=64") == BAD_INPUT
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert error.startswith("error: ") and "space" in error.lower()
+        assert checkpoint.steps(place / "run/checkpoints")
+        assert not any(checkpoint.verify(place / "run/checkpoints", step)
+                       for step in checkpoint.steps(place / "run/checkpoints"))  # fmt: skip
+        assert not (place / "run/export").exists()
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_metric_that_is_undefined_says_so_and_stays_valid_json(folder, capsys):
+    hidden = "--config.examples.hide=('image', 'motion', 'audio')"
+    assert small(folder, hidden, "--config.train.steps=1", "--workdir=run") == COMPLETE
+    said = capsys.readouterr().out
+    assert re.search(r"time_top1 +undefined", said)
+    text = pathlib.Path("run/result.json").read_text()
+    result = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert result["metrics"]["time_top1"] is None

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = (
     f"--config={ROOT}/configs/tam_pretrain.py:small",
-    "--config.model.width=16", "--config.model.layers=2", "--config.model.ffn=32",
-    "--config.model.decoder_layers=2", "--config.model.decoder_heads=2",
+    "--config.model.width=16", "--config.model.layers=1", "--config.model.ffn=16",
+    "--config.model.decoder_layers=1", "--config.model.decoder_heads=2",
     "--config.examples.tokens=96", "--config.examples.comments=12", "--config.examples.masked=24",
     "--config.train.batch=8", "--config.train.log_every=1", "--config.train.tensorboard=False",
     "--config.optim.warmup=5",

@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from affectjax.data import sources
+from affectjax.data.moments import Moments
 from affectjax.data.schema import Spec, decode, encode, features_dict
 from affectjax.errors import UserError
 
@@ -30,7 +31,7 @@ SCHEMA = 1
 SHARD_BYTES = 1 << 28  # about what a shard holds when nobody says how many
 WORDS = "words.tsv"
 METADATA = "metadata.json"
-OURS = {"schema", "name", "format", "spec", "files", "digest", "tfds"}
+OURS = {"schema", "name", "format", "spec", "statistics", "files", "digest", "tfds"}
 TFDS_FILES = ("dataset_info.json", "features.json")
 BUILD = "Build it with `python -m data_prep.build`."
 REBUILD = "Copy the dataset again, or build it anew with `python -m data_prep.build`."
@@ -75,12 +76,13 @@ def write(
 
 
 def _fill(partial, folder, name, spec, splits, format, shards, metadata) -> str:
-    index, counts, infos = {}, collections.Counter(), []
+    index, counts, infos, statistics = {}, collections.Counter(), [], Moments()
     seen = set()
     for split, items in splits.items():
         spool = partial / "spool"
-        words = counts if split == "train" else collections.Counter()
-        index[split] = _spool(spool, folder, spec, items, seen, words)
+        # What training learns words and scales from is the training split alone.
+        own = (counts, statistics) if split == "train" else (collections.Counter(), Moments())
+        index[split] = _spool(spool, folder, spec, items, seen, *own)
         if not index[split]["ids"]:
             raise UserError(f"The split {split} has no records", str(folder), "Leave it out.")
         wanted = shards if isinstance(shards, int) or shards is None else shards.get(split)
@@ -107,6 +109,7 @@ def _fill(partial, folder, name, spec, splits, format, shards, metadata) -> str:
             "name": name,
             "format": format,
             "spec": spec.to_json(),
+            "statistics": statistics.table(),
             "files": {file: _sha256(partial / file) for file in data_files},
         }
         facts["digest"] = _digest(facts)
@@ -115,7 +118,7 @@ def _fill(partial, folder, name, spec, splits, format, shards, metadata) -> str:
     return facts["digest"]
 
 
-def _spool(spool, folder, spec, items, seen, words) -> dict[str, list]:
+def _spool(spool, folder, spec, items, seen, words, statistics) -> dict[str, list]:
     """All records of a split, one after another in one file; returns the split's index."""
     index = {key: [] for key in ("ids", "groups", "labels", "durations", "comments", "bytes")}
     with _disk(folder):
@@ -132,6 +135,7 @@ def _spool(spool, folder, spec, items, seen, words) -> dict[str, list]:
                 mend = "Mend what made the record, or its Spec."
                 raise UserError(f"A record cannot be written: {error}", where, mend) from error
             seen.add(record["id"])
+            statistics.add(record["features"])
             index["ids"].append(record["id"])
             index["groups"].append(record["group"])
             index["labels"].append(record.get("label", -1))

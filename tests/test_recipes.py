@@ -1,0 +1,49 @@
+"""Recipes: which run is next follows from the finished ones alone."""
+
+import pathlib
+
+import pytest
+
+from affectjax import configlib, recipes
+from configs import tam_pretrain
+
+
+@pytest.fixture
+def config():
+    return tam_pretrain.get_config("small")
+
+
+def walk(recipe, config, finished=None) -> tuple[list, dict]:
+    finished, seen = dict(finished or {}), []
+    while (run := recipe.next_run(config, finished)) is not None:
+        seen.append(run)
+        finished[run.name] = {"metrics": {"score": float(len(seen)), "undefined": None}}
+    return seen, finished
+
+
+def test_single_runs_once_in_the_workdir_itself(config):
+    seen, finished = walk(recipes.single(), config)
+    assert [run.name for run in seen] == [""]
+    assert recipes.single().summary(finished)["score"] == 1.0
+
+
+def test_repeat_gives_every_seed_a_folder_and_the_deviation(config):
+    recipe = recipes.repeat(times=3, first=5)
+    seen, finished = walk(recipe, config)
+    assert [run.name for run in seen] == ["seed-5", "seed-6", "seed-7"]
+    assert [run.config.train.seed for run in seen] == [5, 6, 7]
+    assert config.train.seed == 0
+    assert recipe.summary(finished) == {"score": 2.0, "score/deviation": 1.0}
+
+
+def test_repeat_goes_on_where_it_stopped(config):
+    done = {"seed-0": {"metrics": {"score": 0.0}}}
+    seen, _ = walk(recipes.repeat(times=3), config, done)
+    assert [run.name for run in seen] == ["seed-1", "seed-2"]
+
+
+def test_a_config_chooses_its_recipe_and_its_arguments():
+    base = {**tam_pretrain.BASE, "recipe": {"name": "repeat", "times": 2}}
+    config = configlib.build(base, {}, "")
+    recipe = getattr(recipes, config.recipe.name)(**configlib.arguments(config.recipe))
+    assert recipe.times == 2 and pathlib.PurePath(recipe.next_run(config, {}).name).name == "seed-0"
