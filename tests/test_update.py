@@ -8,6 +8,8 @@ import optax
 import pytest
 
 from affectjax import sharding, state, update
+from affectjax.models.tam import TAM
+from tests.models.tam_batches import MODALITIES, random_batch
 
 WIDTH, ROWS = 5, 16
 
@@ -185,3 +187,35 @@ def test_the_weights_of_a_micro_batched_step_cost_no_second_forward_pass():
         text = step.lower(now, place(batch_of(), mesh)).compile().as_text()
         sizes[micro] = text.count(" tanh(")
     assert sizes[2] <= sizes[1]
+
+
+def test_micro_batches_of_tam_with_uneven_comments_equal_the_whole_batch():
+    batch = random_batch(batch=8, seed=3)
+    kept = np.arange(8)[:, None] % 6 + 1  # comments left in each row
+    for key in ("token_comment", "masked_comment"):
+        batch[key] = np.where(batch[key] <= kept, batch[key], 0)
+    batch["comment_weight"] = (np.arange(6) < kept).astype(np.float32)
+    assert len(set(batch["comment_weight"].sum(1))) > 2  # the rows weigh differently
+    model = TAM(
+        modalities=MODALITIES, vocabulary=40, segments=5, width=16, layers=1, ffn=16,
+        decoder_layers=1, decoder_heads=2, max_words=4, dropout=0.0,
+    )  # fmt: skip
+    optimizer, mesh = optax.sgd(0.1), one_device()  # the update is the gradient itself
+
+    def fresh(key):
+        return model.init({"params": key, "dropout": key}, batch, train=True, method="loss")
+
+    names = update.window(["word", "time"])
+    like = state.abstract(fresh, optimizer, mesh, window=names)
+    found = []
+    for micro in (1, 4):
+        step = update.make(
+            model, optimizer, lambda step: 0.1, mesh, jax.tree.map(lambda a: a.sharding, like),
+            loss={}, seed=0, micro_batches=micro,
+        )  # fmt: skip
+        now, _ = step(
+            state.create(fresh, optimizer, jax.random.key(0), mesh, window=names),
+            place(batch, mesh),
+        )
+        found.append(jax.device_get(now))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *found)
