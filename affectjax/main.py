@@ -97,10 +97,10 @@ def _main(argv: list[str]) -> int:
         return _evaluate(config, pathlib.Path(values.export or workdir))
     if values.mode == "export":
         return _export(config, workdir)
-    return _train(config, workdir)
+    return _train(config, workdir, on_sample)
 
 
-def _train(config, workdir: pathlib.Path) -> int:
+def _train(config, workdir: pathlib.Path, on_sample: bool) -> int:
     """Walk the recipe: run what is left, skip what is finished."""
     from affectjax import hosts, recipes, train
 
@@ -130,8 +130,29 @@ def _train(config, workdir: pathlib.Path) -> int:
     hosts.say("")
     for key, value in recipe.summary(finished).items():
         hosts.say(f"{key:32} {_number(value)}")
+    if on_sample and hosts.is_first():
+        _beside_the_truth(config, recipe.summary(finished))
     hosts.say("\n".join(f"export: {found['export']}" for found in finished.values()))
     return COMPLETE
+
+
+def _beside_the_truth(config, metrics: dict) -> None:
+    """On the sample the best and the least that can be known are known: print them all."""
+    from affectjax.data import sample
+
+    if metrics.get("word_top1") is None or metrics.get("time_top1") is None:
+        return
+    stories = sample.make(config.data.sample_size, config.data.sample_seed)
+    known = sample.references(stories, config.data.test)
+    words, times = known["words"], known["time"]
+    print(
+        f"\non held-out sources of the sample  {'model':>8} {'floor':>8} {'oracle':>8}\n"
+        f"{'masked word, top-1':33} {metrics['word_top1']:8.4f} {words['frequent_word']:8.4f} "
+        f"{words['oracle']:8.4f}   floor: the commonest emotional word\n"
+        f"{'appearing time, top-1':33} {metrics['time_top1']:8.4f} {times['prior']['top1']:8.4f} "
+        f"{times['oracle']['top1']:8.4f}   floor: the commonest segment\n",
+        flush=True,
+    )
 
 
 def _evaluate(config, folder: pathlib.Path) -> int:

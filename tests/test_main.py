@@ -61,6 +61,7 @@ def test_without_data_it_trains_on_the_sample_and_says_so(capsys):
     assert run(*words) == COMPLETE
     said = capsys.readouterr().out
     assert "no dataset given" in said and "sample" in said
+    assert re.search(r"masked word, top-1 +0\.\d+ +0\.\d+ +0\.\d+ +floor", said)
     assert pathlib.Path("run/export/model.safetensors").exists()
     assert run(*words) == COMPLETE
     assert "complete" in capsys.readouterr().out
