@@ -20,7 +20,7 @@ def data(config: config_dict.ConfigDict) -> load.Data:
             raise UserError(
                 f"the dataset has no modality '{name}' (it has {', '.join(spec.modalities)})",
                 where,
-                "Set model.modalities to what it has, or build it with that extractor.",
+                f'Say "--config.model.modalities={dict(spec.modalities)}", or build it with that.',
             )
         if spec.modalities[name] != width:
             raise UserError(
@@ -33,7 +33,8 @@ def data(config: config_dict.ConfigDict) -> load.Data:
         raise UserError(
             "the dataset holds no comments, and pre-training reads them",
             where,
-            "Build one with `python -m data_prep.build video_tsc`.",
+            "Write one with affectjax.data.records.write; `python -m data_prep.sample --out=DIR` "
+            "writes one to look at.",
         )
     return found
 

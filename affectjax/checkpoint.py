@@ -465,11 +465,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m affectjax.checkpoint", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=("list", "verify"))
-    parser.add_argument("directory", help="the folder `checkpoints` of a workdir")
+    parser.add_argument("directory", help="a workdir, or its folder `checkpoints`")
     values = parser.parse_args(argv)
     directory = _whole_path(values.directory)
     if not steps(directory):
-        print(UserError("There is no checkpoint", values.directory), file=sys.stderr)
+        directory = directory / "checkpoints"
+    if not steps(directory):
+        print(f"error: {UserError('There is no checkpoint', values.directory)}", file=sys.stderr)
         return errors.BAD_INPUT
     return {"list": _list, "verify": _verify}[values.command](directory)
 

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import inspect
 import operator
+import pathlib
 import typing
 
 from absl import flags
@@ -109,6 +110,9 @@ def signature_of(path: str) -> tuple[dict, dict]:
 def parse(argv: list[str], values: flags.FlagValues) -> tuple[config_dict.ConfigDict, dict]:
     """Parse the command line; gives the config and the overrides among its flags."""
     path = config_path(argv)
+    file = pathlib.Path(path.partition(":")[0])
+    if not file.is_file():
+        raise UserError(f"there is no config {file}", mend="The project's own are in configs/.")
     try:
         config_flags.DEFINE_config_file("config", None, flag_values=values, sys_argv=argv)
         values(argv)

@@ -88,9 +88,11 @@ class Stop:
                 self._before[number] = signal.signal(number, self._ask)
 
     def _ask(self, number, _frame) -> None:
-        if number == signal.SIGINT and (self._asked or self._several):
-            raise KeyboardInterrupt
+        if number == signal.SIGINT and self._asked:
+            raise KeyboardInterrupt  # the second Ctrl-C means it
         self._asked = True
+        if self._several:
+            os.kill(os.getpid(), signal.SIGTERM)
         print("stopping: the state is saved first", file=sys.stderr, flush=True)
 
     def agreed(self, step: int) -> bool:

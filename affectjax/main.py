@@ -90,8 +90,8 @@ def _main(argv: list[str]) -> int:
     workdir = pathlib.Path(values.workdir or default_workdir(argv))
     if on_sample:
         hosts.say(
-            "no dataset given (data.dir): the variant `small` is trained on the built-in sample, "
-            "invented stories made in seconds; say --config.data.dir=DIR to train on real records"
+            "no dataset given (data.dir): this is the variant `small` on the built-in sample, "
+            "invented stories made in seconds; say --config.data.dir=DIR for real records"
         )
     if values.mode == "eval":
         return _evaluate(config, pathlib.Path(values.export or workdir))
@@ -172,6 +172,8 @@ def _evaluate(config, folder: pathlib.Path) -> int:
         rate = loaded.vocabulary.oov_rate(found.dataset.words())
         hosts.say(f"vocabulary: {rate:.2%} of the dataset's words are outside it")
     hosts.say(f"data: {found.describe()}")
+    if loaded.about["dataset"]["digest"] != found.dataset.digest:
+        hosts.say(f"note: it was trained on another dataset, {loaded.about['dataset']['name']}")
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
     metrics, _, ids = evaluate.evaluate(
         evaluate.predictor(loaded.model, mesh), loaded.model, loaded.params, loaded.model_state,
@@ -190,6 +192,9 @@ def _export(config, workdir: pathlib.Path) -> int:
 
     if not (workdir / "config.json").exists():
         raise UserError("not a workdir", str(workdir), "Train first, or say --workdir=DIR.")
+    if (workdir / "result.json").exists():
+        print(f"complete: the run is finished, and its export stands in {workdir / 'export'}")
+        return COMPLETE
     _claim(workdir, config)
     with hosts.sole_use(workdir):
         hosts.say(f"export: {train.export_newest(config, workdir)}")
@@ -214,7 +219,8 @@ def _bound(config) -> dict:
 def _claim(workdir: pathlib.Path, config) -> None:
     """Write the run's config into the workdir, or hold it against the one that is there."""
     path = workdir / "config.json"
-    if path.exists():
+    begun = any(workdir.rglob("checkpoints/*/host")) or any(workdir.rglob("result.json"))
+    if path.exists() and begun:  # a run that never got to a checkpoint binds nobody
         before, now = json.loads(path.read_text()), json.loads(json.dumps(_bound(config)))
         differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
         if differing:

@@ -140,6 +140,7 @@ def table(params: Any, mesh: Mesh, rules: Sequence[tuple] = RULES) -> str:
         )
         shape = "x".join(map(str, leaf.shape)) or "scalar"
         rows.append((path, shape, str(np.dtype(leaf.dtype)), place or "-", f"{count:,}"))
+    rows = _layers_together(rows)
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
         "  ".join(
@@ -156,6 +157,17 @@ def table(params: Any, mesh: Mesh, rules: Sequence[tuple] = RULES) -> str:
     if unfit:
         lines.append(f"!: {unfit} replicated where an axis of the mesh does not divide a dimension")
     return "\n".join(lines)
+
+
+def _layers_together(rows: list[tuple]) -> list[tuple]:
+    """Rows that differ in the number of their layer alone become one: layer_* with `x12`."""
+    alike: dict[tuple, int] = {}
+    for path, *rest in rows:
+        key = (re.sub(r"layer_\d+", "layer_*", path), *rest)
+        alike[key] = alike.get(key, 0) + 1
+    return [
+        (*row[:4], row[4] if times == 1 else f"{times} x {row[4]}") for row, times in alike.items()
+    ]
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

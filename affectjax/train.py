@@ -250,6 +250,7 @@ class Training:
             log_every=s.log_every,
         )
         rows = sharding.host_rows(self.mesh, s.batch)
+        hosts.say("compiling the step; the first time this takes a minute or so")
         batches = pipeline.train_batches(
             self.train, self.examples, batch=s.batch, seed=s.seed, rows=rows, start=begin,
             workers=s.workers, bad_records=s.bad_records,

@@ -25,9 +25,10 @@ make_environment() {
   stamp="$VENV/.affectjax-$extras"
   wanted="$PWD $(cksum <pyproject.toml)"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    echo "installing affectjax${extras:+ with the extra '$extras'}"
+    echo "a few minutes: installing affectjax${extras:+ with the extra '$extras'}"
+    # compat: the clone's folder, seen from beside it, must not shadow the package.
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-      --editable ".${extras:+[$extras]}"
+      --config-settings editable_mode=compat --editable ".${extras:+[$extras]}"
     echo "$wanted" >"$stamp"
   fi
 }

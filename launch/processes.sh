@@ -5,8 +5,8 @@
 # started again, else the first failure's; when one process fails, the others are ended.
 set -uo pipefail
 usage="usage: launch/processes.sh N [arguments of affectjax.main]"
-n=${1:?$usage}
-shift
+n=${1:-}
+[ $# -gt 0 ] && shift
 case $n in '' | *[!0-9]* | 0) echo "error: '$n' is no number of processes. $usage" >&2; exit 2 ;; esac
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
@@ -23,24 +23,34 @@ for ((i = 0; i < n; i++)); do
   pids+=($!)
 done
 trap 'kill -TERM "${pids[@]}" 2>/dev/null' TERM
-trap 'kill -INT "${pids[@]}" 2>/dev/null' INT
+# Ctrl-C saves and stops, as SIGTERM does; a process that is still starting just ends.
+trap 'kill -TERM "${pids[@]}" 2>/dev/null' INT
 
 status=0
 left=("${pids[@]}")
 while ((${#left[@]})); do
-  wait -n -p ended "${left[@]}"
-  code=$?
-  # A signal to this script ends `wait` early; the processes then save and end by themselves.
-  [ -n "${ended:-}" ] || continue
+  # Which of them ended is looked up afterwards: `wait -n` forgets those that ended in a trap.
+  wait -n "${left[@]}" 2>/dev/null
   remaining=()
-  for pid in "${left[@]}"; do [ "$pid" = "$ended" ] || remaining+=("$pid"); done
+  failed=
+  for pid in "${left[@]}"; do
+    if kill -0 "$pid" 2>/dev/null; then
+      remaining+=("$pid")
+      continue
+    fi
+    wait "$pid"
+    code=$?
+    if ((code != 0 && code != 75)); then
+      ((status == 0 || status == 75)) && status=$code
+      failed=1
+    elif ((code == 75 && status == 0)); then
+      status=75
+    fi
+  done
   left=("${remaining[@]}")
-  unset ended
-  if ((code != 0 && code != 75)); then
-    ((status == 0 || status == 75)) && status=$code
-    ((${#left[@]})) && { sleep "${GRACE:-10}"; kill -KILL "${left[@]}" 2>/dev/null; }
-  elif ((code == 75 && status == 0)); then
-    status=75
+  if [ -n "$failed" ] && ((${#left[@]})); then
+    sleep "${GRACE:-10}"
+    kill -KILL "${left[@]}" 2>/dev/null
   fi
 done
 exit "$status"

@@ -6,6 +6,7 @@ import pathlib
 import jax
 import pytest
 from absl import flags
+from hypothesis import settings
 
 CACHE = pathlib.Path(os.environ.get("AFFECTJAX_CACHE", pathlib.Path.home() / ".cache" / "affectjax"))
 
@@ -14,6 +15,11 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_compilation_cache_dir", str(CACHE / "compiled"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 flags.FLAGS.mark_as_parsed()  # absl refuses to answer before main ran, and grain asks
+
+# A failure in continuous integration must be one that can be run again.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("searching", deadline=None)
+settings.load_profile("steady" if os.environ.get("CI") else "searching")
 
 
 @pytest.fixture(autouse=True)

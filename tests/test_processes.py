@@ -139,6 +139,16 @@ def test_a_run_goes_on_with_other_hosts_and_another_mesh(folder):
     assert max(abs(a - b) / abs(a) for a, b in zip(whole, moved, strict=True)) < 1e-5
 
 
+def test_ctrl_c_on_two_processes_saves_and_exits_75(folder):
+    words = ["--config.train.steps=4000", "--config.train.checkpoint_every=1000"]
+    job = start(folder, "run", *words, processes=2, devices=1)
+    wait_for_step(job, "run", 3)
+    os.killpg(job.pid, signal.SIGINT)  # as a terminal does: everybody hears it
+    assert finish(job, "run", 60) == 75
+    (step,) = [int(p.name) for p in pathlib.Path("run/checkpoints").iterdir() if p.name.isdigit()]
+    assert lines("run")[-1]["step"] == step
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_sigterm_to_one_process_saves_the_same_step_everywhere_and_exits_75(folder, which):
     words = ["--config.train.steps=4000", "--config.train.checkpoint_every=1000"]

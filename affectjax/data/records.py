@@ -33,8 +33,11 @@ WORDS = "words.tsv"
 METADATA = "metadata.json"
 OURS = {"schema", "name", "format", "spec", "statistics", "files", "digest", "tfds"}
 TFDS_FILES = ("dataset_info.json", "features.json")
-BUILD = "Build it with `python -m data_prep.build`."
-REBUILD = "Copy the dataset again, or build it anew with `python -m data_prep.build`."
+BUILD = (
+    "Write one with affectjax.data.records.write; `python -m data_prep.sample --out=DIR` writes one "
+    "to look at."
+)
+REBUILD = "Copy the dataset again, or write it anew."
 
 
 # --- writing a dataset
@@ -264,7 +267,7 @@ class Dataset:
     def split(self, name: str) -> sources.Source:
         if name not in self.splits:
             known = ", ".join(self.splits)
-            mend = f"Choose one of: {known}; or add the split with `python -m data_prep.build`."
+            mend = f"Choose one of: {known}; or write the dataset with that split."
             raise UserError(f"The dataset has no split {name!r}", str(self.folder), mend)
         for file, _ in self.shards[name]:
             if not (self.folder / file).is_file():
@@ -289,7 +292,7 @@ class Dataset:
             raise UserError(
                 "The dataset has no comments",
                 str(self.folder),
-                "Choose one that has, or build it with comments: `python -m data_prep.build`.",
+                "Choose one that has; `python -m data_prep.sample --out=DIR` writes one to look at.",
             )
         rows = [line.split("\t") for line in self._text(WORDS).split("\n")[:-1]]
         return [(word, int(count), int(emotional)) for word, count, emotional in rows]

@@ -98,7 +98,7 @@ def decode(
         layer = jax.checkpoint(layer)
     early = s.layers - 1
     keys = [fold(key, i) for i in range(s.layers)]
-    if early and resolve_form(s.form) == "scan":
+    if early and resolve_form(s.form, s.remat) == "scan":
         layers = stack([p[layer_name(i)] for i in range(early)])
         x, _ = jax.lax.scan(layer, x, (layers, None if key is None else jnp.stack(keys[:early])))
     else:

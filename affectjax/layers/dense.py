@@ -130,26 +130,27 @@ def layer_norm(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
     return _layer_norm(p["scale"], p["bias"], x)
 
 
-def _unit(x):
-    """x with zero mean and unit variance, and the factor that made it so, in float32."""
+def _moments(x):
+    """Mean and inverse deviation of x [..., D] in float32, each [..., 1]."""
     x = x.astype(jnp.float32)
-    centred = x - x.mean(-1, keepdims=True)
-    factor = jax.lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + EPSILON)
-    return centred * factor, factor
+    mean = x.mean(-1, keepdims=True)
+    return mean, jax.lax.rsqrt(jnp.square(x - mean).mean(-1, keepdims=True) + EPSILON)
 
 
 @jax.custom_vjp
 def _layer_norm(scale, bias, x):
-    return (_unit(x)[0] * scale + bias).astype(x.dtype)
+    return _layer_norm_forward(scale, bias, x)[0]
 
 
 def _layer_norm_forward(scale, bias, x):
-    return _layer_norm(scale, bias, x), (scale, x)
+    mean, factor = _moments(x)
+    y = (x.astype(jnp.float32) - mean) * factor * scale + bias
+    return y.astype(x.dtype), (scale, x, mean, factor)
 
 
 def _layer_norm_backward(saved, dy):
-    scale, x = saved
-    unit, factor = _unit(after(x, dy))  # the input alone is kept
+    scale, x, mean, factor = saved
+    unit = (after(x, dy).astype(jnp.float32) - mean) * factor
     dy = dy.astype(jnp.float32)
     rows = tuple(range(x.ndim - 1))
     d = dy * scale

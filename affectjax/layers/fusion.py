@@ -56,11 +56,14 @@ class Fusion:
         return ("inner", "cross") if self.kind == "ctm" else (self.kind,)
 
 
-def resolve_form(form: str) -> str:
-    """`auto` is the form that measured best on the backend at hand."""
+def resolve_form(form: str, remat: str = "none") -> str:
+    """`auto` is the form that measured best on the backend at hand.
+
+    Making layers again saves memory on CPUs in a scan alone: XLA moves what is written out.
+    """
     if form != "auto":
         return form
-    return "unrolled" if jax.default_backend() == "cpu" else "scan"
+    return "unrolled" if jax.default_backend() == "cpu" and remat == "none" else "scan"
 
 
 def layer_name(index: int) -> str:
@@ -108,7 +111,7 @@ def fuse(
     rows = jnp.stack([with_first_row(present[m]) for m in s.names], axis=1)  # [B, M, S]
     z = jnp.stack([with_first(p, m, features[m], present[m]) for m in s.names], axis=1)
     z = dropout(fold(key, s.layers), z, s.dropout)  # [B, M, S, D]
-    run = unrolled if resolve_form(s.form) == "unrolled" else scanned
+    run = unrolled if resolve_form(s.form, s.remat) == "unrolled" else scanned
     z = run(p, z, rows, s, key)
     if s.norm == "pre":
         z = shared(by_loop, layer_norm, p["norm"], z, s)

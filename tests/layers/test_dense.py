@@ -1,0 +1,93 @@
+"""Products, norms and GELU: their written-out gradients equal what JAX derives from the plain
+formula, and what they keep for the backward pass is what they promise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from affectjax.layers.dense import dropout, feedforward, fold, gelu_product, layer_norm, product
+
+
+def plain_norm(p, x):
+    centred = x - x.mean(-1, keepdims=True)
+    variance = jnp.square(centred).mean(-1, keepdims=True)
+    return centred / jnp.sqrt(variance + 1e-6) * p["scale"] + p["bias"]
+
+
+def plain_feedforward(p, x):
+    h = jax.nn.gelu(x @ p["in"]["kernel"] + p["in"]["bias"], approximate=False)
+    return h @ p["out"]["kernel"] + p["out"]["bias"]
+
+
+def same_gradients(ours, plain, *arguments):
+    """Values and the gradients of a random functional agree."""
+    weights = np.random.default_rng(9).normal(size=np.shape(plain(*arguments))).astype(np.float32)
+
+    def both(f):
+        places = tuple(range(len(arguments)))
+        functional = jax.value_and_grad(lambda *a: (f(*a) * weights).sum(), argnums=places)
+        return jax.jit(functional)(*arguments)
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5),
+        both(ours),
+        both(plain),
+    )
+
+
+def draw(*shapes, seed=0):
+    rng = np.random.default_rng(seed)
+    return [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
+
+
+def test_product():
+    same_gradients(product, lambda x, w: x @ w, *draw((5, 3), (3, 4)))
+
+
+def test_product_of_gelu():
+    h, kernel = draw((5, 3), (3, 4))
+    plain = lambda h, w: jax.nn.gelu(h, approximate=False) @ w  # noqa: E731
+    same_gradients(gelu_product, plain, 3 * h, kernel)
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (2, 3, 6)])
+def test_layer_norm(shape):
+    x, scale, bias = draw(shape, (6,), (6,))
+    same_gradients(layer_norm, plain_norm, {"scale": scale, "bias": bias}, 2 * x + 1)
+
+
+def test_feedforward():
+    x, a, b, c, d = draw((2, 5, 4), (4, 7), (7,), (7, 4), (4,))
+    p = {"in": {"kernel": a, "bias": b}, "out": {"kernel": c, "bias": d}}
+    same_gradients(feedforward, plain_feedforward, p, x)
+
+
+def test_bfloat16_in_bfloat16_out():
+    x, kernel = (a.astype(jnp.bfloat16) for a in draw((5, 3), (3, 4)))
+    assert product(x, kernel).dtype == gelu_product(x, kernel).dtype == jnp.bfloat16
+    dx, dw = jax.grad(lambda x, w: gelu_product(x, w).sum().astype(jnp.float32), (0, 1))(x, kernel)
+    assert dx.dtype == dw.dtype == jnp.bfloat16
+    assert layer_norm({"scale": jnp.ones(3), "bias": jnp.zeros(3)}, x).dtype == jnp.bfloat16
+
+
+def test_dropout_keeps_the_mean_and_a_key_a_place():
+    x = jnp.ones((100, 100))
+    key = jax.random.key(0)
+    y = np.asarray(dropout(fold(key, 1), x, 0.25))
+    assert set(np.unique(y)) == {0.0, np.float32(1 / 0.75)}
+    assert abs(y.mean() - 1) < 0.02
+    assert (y != np.asarray(dropout(fold(key, 2), x, 0.25))).any()
+    assert fold(None, 1) is None
+    np.testing.assert_array_equal(dropout(None, x, 0.25), x)
+
+
+def test_only_inputs_are_kept_for_the_gradient():
+    """The hidden layer's activation and the norm's intermediates are made again, not held."""
+    h, kernel, scale = draw((50, 30), (30, 4), (30,))
+
+    def kept(f, *arguments):
+        return sum(x.size for x in jax.tree.leaves(jax.vjp(f, *arguments)[1]))
+
+    assert kept(gelu_product, h, kernel) < 1.1 * (h.size + kernel.size)
+    assert kept(layer_norm, {"scale": scale, "bias": scale}, h) < 1.2 * h.size
