@@ -134,9 +134,9 @@ class Checkpoints:
         stored = {path: leaf for path, leaf in leaves.items() if np.size(leaf)}
         try:
             if jax.process_index() == 0:
-                for later in steps(self.directory):
-                    if later >= step:
-                        _remove(self.directory / str(later))
+                for folder in self.directory.iterdir():  # finished or not: none may be in the way
+                    if folder.name.isdecimal() and int(folder.name) >= step:
+                        _remove(folder)
             self._writer.save(
                 self.directory / str(step),
                 ocp.args.Composite(

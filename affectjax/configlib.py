@@ -115,7 +115,7 @@ def parse(argv: list[str], values: flags.FlagValues) -> tuple[config_dict.Config
         raise UserError(f"there is no config {file}", mend="The project's own are in configs/.")
     try:
         config_flags.DEFINE_config_file("config", None, flag_values=values, sys_argv=argv)
-        values(argv)
+        stray = values(argv)[1:]
         config = values.config
         overrides = config_flags.get_override_values(values["config"])
         # A file that did not load says so at the first look into it.
@@ -133,6 +133,8 @@ def parse(argv: list[str], values: flags.FlagValues) -> tuple[config_dict.Config
         raise _unknown_key(argv, path, error) from error
     except flags.Error as error:
         raise UserError(str(error)) from error
+    if stray:
+        raise UserError(f"stray word '{stray[0]}'", mend="Options begin with --.")
     if missing:
         raise UserError(f"{path} holds no section '{missing[0]}'", mend="See configs/.")
     return config, overrides

@@ -11,13 +11,13 @@ from affectjax.data import pipeline
 
 
 def predictor(model, mesh):
-    """The jitted function (params, model_state, batch) -> (task sums, predictions), on every host."""
+    """The jitted function (params, model_state, batch) -> (task sums, predictions, empty rows), everywhere."""
 
     def predict(params, model_state, batch):
         variables = {"params": params, **model_state}
         tasks, predictions = model.apply(variables, batch, train=False, method="loss")
         tasks = {k: (s * batch["weight"], w * batch["weight"]) for k, (s, w) in tasks.items()}
-        return tasks, predictions
+        return tasks, predictions, batch["weight"] == 0
 
     return jax.jit(predict, out_shardings=sharding.replicated(mesh))
 
@@ -32,7 +32,7 @@ def evaluate(
     """
     shards = mesh.size // mesh.shape["tensor"]
     batch = -(-batch // shards) * shards
-    collected, sums = collections.defaultdict(list), {}
+    collected, sums, skipped = collections.defaultdict(list), {}, 0
     if parts is None:
         parts = pipeline.count_parts(source, examples, bad_records=bad_records)
     ids = [source.ids[record] for record in np.repeat(np.arange(len(parts)), parts)]
@@ -44,9 +44,10 @@ def evaluate(
     for number, host in enumerate(stream):
         for message in host.bad:
             print(f"skipped: {message}", flush=True)
-        tasks, predictions = jax.device_get(
+        tasks, predictions, empty = jax.device_get(
             predict(params, model_state, sharding.to_global(host.arrays, placed))
         )
+        skipped += int(empty[: len(ids) - number * batch].sum())
         real = min(batch, len(ids) - number * batch)
         for key, values in predictions.items():
             collected[key].append(values[:real])
@@ -58,8 +59,10 @@ def evaluate(
             )
     arrays = {key: np.concatenate(values) for key, values in collected.items()}
     _all_counted(ids, source.ids, arrays)
-    metrics = {f"loss/{k}": s / w for k, (s, w) in sums.items() if w}
-    return metrics | model.metrics(arrays), arrays, ids
+    metrics = {f"loss/{k}": s / w for k, (s, w) in sums.items() if w} | model.metrics(arrays)
+    if bad_records == "skip":
+        metrics["skipped"] = float(skipped)
+    return metrics, arrays, ids
 
 
 def write_predictions(path, ids: list[str], source, arrays: dict[str, np.ndarray]) -> None:

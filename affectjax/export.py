@@ -8,6 +8,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -84,9 +85,10 @@ def save(folder, config, params, model_state, words, dataset, metrics) -> None:
         try:
             partial.mkdir(parents=True)
             safetensors.numpy.save_file(arrays, partial / "model.safetensors")
-            (partial / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
             if words is not None:
                 words.save(partial / "vocabulary.txt")
+            about["files"] = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+            (partial / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
             (partial / "README.md").write_text(_card(about, arrays))
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)
@@ -104,10 +106,16 @@ def load(folder) -> Export:
         arrays = safetensors.numpy.load_file(folder / "model.safetensors")
     except FileNotFoundError as error:
         raise UserError(
-            "not an export", str(folder), f"{pathlib.Path(error.filename or '').name} is missing."
+            "not an export", str(folder), "Name a folder that holds config.json and model.safetensors."
         ) from error
     except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError("the export cannot be read", str(folder), str(error)) from error
+    if not isinstance(about, dict) or "config" not in about:
+        raise UserError("not an export", str(folder), "Its config.json holds something else.")
+    for name, digest in about.get("files", {}).items():
+        if not (folder / name).is_file() or _sha256(folder / name) != digest:
+            raise UserError(f"the export is damaged: {name} is not as it was written", str(folder),
+                            "Copy it again, or export it anew.")  # fmt: skip
     if about.get("format") != FORMAT:
         raise UserError(
             f"the export has format {about.get('format')}, this version reads {FORMAT}", str(folder)
@@ -144,6 +152,11 @@ def nested(flat: dict) -> dict:
             node = node.setdefault(parent, {})
         node[last] = value
     return tree
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _gathered(value) -> np.ndarray:

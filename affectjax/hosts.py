@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import signal
 import sys
 
@@ -25,6 +26,8 @@ def start(
 
     With `detect`, jax finds coordinator and rank itself (SLURM, Kubernetes, TPU VMs).
     """
+    if processes < 1 or cpu_devices < 0:
+        raise UserError(f"--processes={processes} --cpu_devices={cpu_devices} is no job")
     if cpu_devices:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", cpu_devices)
@@ -34,11 +37,12 @@ def start(
     if detect:
         jax.distributed.initialize()
     elif processes > 1:
-        if not coordinator:
+        if not re.fullmatch(r"\S+:\d+", coordinator or ""):
             raise UserError("several processes need a coordinator", mend="Say --coordinator=HOST:PORT.")
         if not 0 <= process < processes:
             raise UserError(f"process {process} is not one of 0 to {processes - 1}", "--process")
-        jax.distributed.initialize(coordinator, processes, process)
+        print(f"process {process} of {processes} joins {coordinator}", flush=True)
+        jax.distributed.initialize(coordinator, processes, process, initialization_timeout=300)
 
 
 def is_first() -> bool:

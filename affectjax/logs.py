@@ -33,11 +33,13 @@ class Log:
         if not self.first or not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_text(errors="replace").splitlines():
             try:
-                if json.loads(line)["step"] > step:
+                row = json.loads(line)
+                # The test scores follow from the last state, and are written again with it.
+                if row["step"] > step or row["split"] == "test":
                     break
-            except (json.JSONDecodeError, KeyError):  # the line a kill cut in the middle
+            except (ValueError, KeyError, TypeError):  # the line a kill cut in the middle
                 break
             kept.append(line + "\n")
         text = "".join(kept)

@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from affectjax import configlib
+from affectjax import bounds, configlib
 from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, BadRecord, UserError
 
 MODES = ("train", "eval", "export", "plan")
@@ -48,6 +48,9 @@ def main(argv: list[str]) -> int:
     except (UserError, BadRecord) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return BAD_INPUT
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAULT
     except OSError as error:
         if error.errno not in STORAGE:
             raise
@@ -72,6 +75,7 @@ def _main(argv: list[str]) -> int:
         values = flags.FlagValues()
         define_flags(values)
         config, _ = configlib.parse(configlib.with_variant(argv, "small"), values)
+    bounds.check(config)
     if config.train.deterministic:
         os.environ["XLA_FLAGS"] = (
             os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
@@ -108,14 +112,14 @@ def _train(config, workdir: pathlib.Path, on_sample: bool) -> int:
         _claim(workdir, config)
     hosts.barrier("workdir claimed")
     hosts.agree(json.dumps(_bound(config)), "the config", "Give every process the same flags.")
-    recipe = getattr(recipes, config.recipe.name)(**configlib.arguments(config.recipe))
+    recipe = recipes.of(config)
     finished: dict[str, dict] = {}
     with hosts.sole_use(workdir):
         while (run := recipe.next_run(config, finished)) is not None:
             folder = workdir / run.name
             result = folder / "result.json"
-            if result.exists():
-                finished[run.name] = json.loads(result.read_text())
+            if result.exists() and (folder / "export" / "model.safetensors").exists():
+                finished[run.name] = _read_json(result)
                 hosts.say(f"complete: {folder} was trained to the end before")
                 continue
             folder.mkdir(parents=True, exist_ok=True)
@@ -207,6 +211,17 @@ def default_workdir(argv: list[str]) -> str:
     return str(pathlib.Path(".runs") / "-".join([pathlib.Path(path).stem, *filter(None, arg.split(","))]))
 
 
+def _read_json(path: pathlib.Path) -> dict:
+    """A file that an earlier run left; one that is damaged is named."""
+    try:
+        found = json.loads(path.read_text())
+        if isinstance(found, dict):
+            return found
+    except (ValueError, UnicodeDecodeError):
+        pass
+    raise UserError("a file of the run is damaged", str(path), "Remove it; the run then goes on.")
+
+
 def _number(value: float | None) -> str:
     return "undefined" if value is None or math.isnan(value) else f"{value:.4f}"
 
@@ -221,7 +236,7 @@ def _claim(workdir: pathlib.Path, config) -> None:
     path = workdir / "config.json"
     begun = any(workdir.rglob("checkpoints/*/host")) or any(workdir.rglob("result.json"))
     if path.exists() and begun:  # a run that never got to a checkpoint binds nobody
-        before, now = json.loads(path.read_text()), json.loads(json.dumps(_bound(config)))
+        before, now = _read_json(path), json.loads(json.dumps(_bound(config)))
         differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
         if differing:
             key = differing[0]

@@ -10,6 +10,9 @@ import statistics
 
 from ml_collections import config_dict
 
+from affectjax import configlib
+from affectjax.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -18,6 +21,15 @@ class Run:
     name: str
     config: config_dict.ConfigDict
     init_from: str | None = None
+
+
+def of(config: config_dict.ConfigDict):
+    """The recipe that a config names."""
+    if config.recipe.name not in RECIPES:
+        raise UserError(
+            f"unknown recipe '{config.recipe.name}'", "recipe.name", f"Use {' or '.join(RECIPES)}."
+        )
+    return RECIPES[config.recipe.name](**configlib.arguments(config.recipe))
 
 
 class single:
@@ -60,3 +72,6 @@ class repeat:
             if len(values) > 1:
                 summary[f"{key}/deviation"] = statistics.stdev(values)
         return summary
+
+
+RECIPES = {"single": single, "repeat": repeat}

@@ -1,5 +1,6 @@
 """The loop: every model and every stage is trained here, on any mesh, and resumes to the bit."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -222,6 +223,8 @@ class Training:
             self.saves.close()
             return result
         finally:
+            with contextlib.suppress(Exception):  # a save under way ends; an error is on its way
+                self.saves.close()
             stop.close()
             self.log.close()
 
@@ -358,6 +361,12 @@ class Training:
             self.mesh, self.settings.batch, self.settings.workers, self.settings.bad_records,
             self._parts[part],
         )
+        if metrics.get("skipped", 0) > self.settings.bad_limit:
+            raise UserError(
+                f"{metrics['skipped']:.0f} clips of the part '{part}' could not be read",
+                str(self.data.dataset.folder),
+                "Write the dataset again, or raise train.bad_limit.",
+            )
         if part == "test" and hosts.is_first():
             path = self.workdir / "predictions_test.csv"
             evaluate.write_predictions(path, ids, self.data.parts[part], arrays)

@@ -252,3 +252,53 @@ def test_a_metric_that_is_undefined_says_so_and_stays_valid_json(folder, capsys)
     text = pathlib.Path("run/result.json").read_text()
     result = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert result["metrics"]["time_top1"] is None
+
+
+def copy_of(trained, tmp_path, name="copy") -> pathlib.Path:
+    shutil.copytree(trained, tmp_path / name)
+    return tmp_path / name
+
+
+SAME = ("--config.train.steps=6", "--config.train.checkpoint_every=2")
+
+
+def test_a_kill_after_the_test_scores_leaves_one_line_of_them(folder, trained, tmp_path):
+    again = copy_of(trained, tmp_path)
+    (again / "result.json").unlink()
+    assert small(folder, f"--workdir={again}", *SAME) == COMPLETE
+    assert lines(again) == lines(trained)
+
+
+def test_a_damaged_export_is_refused(folder, trained, tmp_path, capsys):
+    for name in ("model.safetensors", "vocabulary.txt"):
+        broken = copy_of(trained / "export", tmp_path, name)
+        data = bytearray((broken / name).read_bytes())
+        data[-2] ^= 4
+        (broken / name).write_bytes(bytes(data))
+        assert small(folder, "--mode=eval", f"--export={broken}") == BAD_INPUT
+        assert name in capsys.readouterr().err
+
+
+def test_an_export_that_is_gone_is_written_again(folder, trained, tmp_path):
+    again = copy_of(trained, tmp_path)
+    shutil.rmtree(again / "export")
+    assert small(folder, f"--workdir={again}", *SAME) == COMPLETE
+    assert affectjax.load(again / "export").about == affectjax.load(trained / "export").about
+
+
+@pytest.mark.parametrize("name", ["config.json", "result.json"])
+def test_a_damaged_file_of_the_run_is_named(name, folder, trained, tmp_path, capsys):
+    again = copy_of(trained, tmp_path)
+    (again / name).write_text("[")
+    assert small(folder, f"--workdir={again}", *SAME) == BAD_INPUT
+    assert name in capsys.readouterr().err
+
+
+def test_a_value_that_was_refused_binds_nobody(folder):
+    assert small(folder, "--config.train.steps=1", "--config.train.batch=6", "--workdir=run") == BAD_INPUT
+    assert small(folder, "--config.train.steps=1", "--workdir=run") == COMPLETE
+
+
+def test_a_stray_word_is_refused(folder, capsys):
+    assert small(folder, "config.train.steps=1") == BAD_INPUT
+    assert "stray word 'config.train.steps=1'" in capsys.readouterr().err

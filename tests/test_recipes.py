@@ -45,5 +45,5 @@ def test_repeat_goes_on_where_it_stopped(config):
 def test_a_config_chooses_its_recipe_and_its_arguments():
     base = {**tam_pretrain.BASE, "recipe": {"name": "repeat", "times": 2}}
     config = configlib.build(base, {}, "")
-    recipe = getattr(recipes, config.recipe.name)(**configlib.arguments(config.recipe))
+    recipe = recipes.of(config)
     assert recipe.times == 2 and pathlib.PurePath(recipe.next_run(config, {}).name).name == "seed-0"

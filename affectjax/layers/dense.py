@@ -14,9 +14,6 @@ from flax.linen import initializers
 from affectjax.layers.parameters import Leaf
 
 EPSILON = 1e-6
-NN = (((1,), (0,)), ((), ()))  # which dimensions a two-dimensional product sums over
-NT = (((1,), (1,)), ((), ()))
-TN = (((0,), (0,)), ((), ()))
 
 
 def dense_tree(inputs: int, outputs: int, bias: bool = True) -> dict[str, Leaf]:
@@ -64,9 +61,24 @@ def fold(key: jax.Array | None, *numbers: int | jax.Array) -> jax.Array | None:
     return key
 
 
-def dot(a: jax.Array, b: jax.Array, dimensions: Any) -> jax.Array:
-    """A product that adds up in float32 whatever it multiplies (for bfloat16 also the fast way
-    on CPUs with matrix units)."""
+def dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    """a [R, in] @ b [in, out], added up in float32 whatever is multiplied (for bfloat16 also the
+    fast way on CPUs with matrix units)."""
+    y = jax.lax.dot(a, b, preferred_element_type=jnp.float32)
+    return y.astype(a.dtype)
+
+
+def dot_transposed(a: jax.Array, b: jax.Array) -> jax.Array:
+    """a [R, out] @ b [in, out] transposed."""
+    if jax.default_backend() == "cpu":
+        # the kernel laid out anew and a plain product beat a product along both rows
+        return dot(a, jax.lax.optimization_barrier(b.T))
+    return dot(a, b.T)
+
+
+def dot_summed(a: jax.Array, b: jax.Array) -> jax.Array:
+    """a [R, in], b [R, out] -> [in, out], the sum over rows that a kernel's gradient is."""
+    dimensions = (((0,), (0,)), ((), ()))
     y = jax.lax.dot_general(a, b, dimensions, preferred_element_type=jnp.float32)
     return y.astype(a.dtype)
 
@@ -77,7 +89,7 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     Left to itself, XLA forms the kernel's gradient on CPUs from a transposed copy, at half speed.
     """
-    return dot(x, kernel, NN)
+    return dot(x, kernel)
 
 
 def _product_forward(x, kernel):
@@ -86,7 +98,7 @@ def _product_forward(x, kernel):
 
 def _product_backward(saved, dy):
     x, kernel = saved
-    return dot(dy, kernel, NT), dot(x, dy, TN)
+    return dot_transposed(dy, kernel), dot_summed(x, dy)
 
 
 product.defvjp(_product_forward, _product_backward)
@@ -107,7 +119,7 @@ def _normal_cdf(h):
 @jax.custom_vjp
 def gelu_product(h: jax.Array, kernel: jax.Array) -> jax.Array:
     """GELU of h [R, in], times kernel [in, out]; of the hidden layer h alone is kept."""
-    return dot(h * _normal_cdf(h), kernel, NN)
+    return dot(h * _normal_cdf(h), kernel)
 
 
 def _gelu_product_forward(h, kernel):
@@ -119,7 +131,7 @@ def _gelu_product_backward(saved, dy):
     h = after(h, dy)
     cdf = _normal_cdf(h)
     slope = cdf + h * jnp.exp(-0.5 * h * h) * (2 * jnp.pi) ** -0.5
-    return dot(dy, kernel, NT) * slope, dot(h * cdf, dy, TN)
+    return dot_transposed(dy, kernel) * slope, dot_summed(h * cdf, dy)
 
 
 gelu_product.defvjp(_gelu_product_forward, _gelu_product_backward)

@@ -1,0 +1,42 @@
+"""Numbers that no run can mean are refused before anything is touched."""
+
+import importlib
+
+import pytest
+
+from affectjax import bounds, configlib
+from affectjax.errors import UserError
+from configs import tam_pretrain
+
+
+@pytest.mark.parametrize("name", ["", *tam_pretrain.VARIANTS])
+def test_every_variant_is_within_the_bounds(name):
+    bounds.check(importlib.import_module("configs.tam_pretrain").get_config(name))
+
+
+def test_every_bound_is_of_a_key_that_exists():
+    assert set(bounds.BOUNDS) <= set(configlib.flatten(tam_pretrain.get_config("")))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("train.batch", 0), ("train.steps", -1), ("train.log_every", 0), ("train.ema", 1.0),
+        ("model.dropout", 1.0), ("model.heads", 0), ("optim.learning_rate", float("nan")),
+        ("examples.comment_lag", float("nan")), ("train.epochs", float("inf")),
+        ("loss.word", -1.0), ("optim.rules", ("fusion", 0.0)),
+    ],
+)  # fmt: skip
+def test_a_number_out_of_bounds_names_its_key(key, value):
+    config = tam_pretrain.get_config("small")
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(UserError, match=key.split(".")[1]):
+        bounds.check(config)
+
+
+def test_a_run_of_no_length_and_tasks_without_weight_are_refused():
+    for changes in ({"train.epochs": 0.0}, {"loss.word": 0.0, "loss.time": 0.0}):
+        config = tam_pretrain.get_config("small")
+        config.update_from_flattened_dict(changes)
+        with pytest.raises(UserError):
+            bounds.check(config)
