@@ -65,7 +65,9 @@ def check(config) -> None:
             raise UserError(f"{key} is {value}", mend="Give a finite number.")
         if (least is not None and value < least) or (most is not None and value > most):
             span = f"at least {least}" if most is None else f"from {least} to {most}"
-            raise UserError(f"{key} is {value}", mend=f"It goes {span}." if most else f"Use {span}.")
+            raise UserError(
+                f"{key} is {value}", mend=f"It goes {span}." if most else f"Use {span}."
+            )
     losses = [value for key, value in flat.items() if key.startswith("loss.")]
     if losses and not any(losses):
         raise UserError("every task of `loss` has weight 0", mend="Give one of them a weight.")

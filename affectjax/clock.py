@@ -1,5 +1,6 @@
 """Where a run's time goes: step time, waiting for input, and floating-point work done."""
 
+import contextlib
 import functools
 import time
 
@@ -57,12 +58,12 @@ class Clock:
         self.waited += time.time() - before
         return value
 
-    def paused(self, call):
-        """Run `call` without counting its time at all."""
+    @contextlib.contextmanager
+    def paused(self):
+        """What happens inside is not counted at all."""
         before = time.time()
-        value = call()
+        yield
         self.idle += time.time() - before
-        return value
 
     def work(self, forward: float) -> None:
         """Count the forward FLOPs of this host's rows; backward costs twice as much."""

@@ -11,7 +11,7 @@ from affectjax.data import pipeline
 
 
 def predictor(model, mesh):
-    """The jitted function (params, model_state, batch) -> (task sums, predictions, empty rows), everywhere."""
+    """Jitted (params, model_state, batch) -> task sums, predictions, empty rows; on every host."""
 
     def predict(params, model_state, batch):
         variables = {"params": params, **model_state}
@@ -23,8 +23,17 @@ def predictor(model, mesh):
 
 
 def evaluate(
-    predict, model, params, model_state, source, examples, mesh, batch: int, workers: int = 0,
-    bad_records: str = "fail", parts: np.ndarray | None = None,
+    predict,
+    model,
+    params,
+    model_state,
+    source,
+    examples,
+    mesh,
+    batch: int,
+    workers: int = 0,
+    bad_records: str = "fail",
+    parts: np.ndarray | None = None,
 ) -> tuple[dict[str, float], dict[str, np.ndarray], list[str]]:
     """(metrics, arrays with a row for each example, ids of the rows) over the whole source.
 
@@ -37,8 +46,13 @@ def evaluate(
         parts = pipeline.count_parts(source, examples, bad_records=bad_records)
     ids = [source.ids[record] for record in np.repeat(np.arange(len(parts)), parts)]
     stream = pipeline.eval_batches(
-        source, examples, batch=batch, rows=sharding.host_rows(mesh, batch), parts=parts,
-        workers=workers, bad_records=bad_records,
+        source,
+        examples,
+        batch=batch,
+        rows=sharding.host_rows(mesh, batch),
+        parts=parts,
+        workers=workers,
+        bad_records=bad_records,
     )
     placed = sharding.batch_sharding(mesh)
     for number, host in enumerate(stream):

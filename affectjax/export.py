@@ -1,9 +1,9 @@
 """A trained model as a folder that stands alone: parameters, config, vocabulary, labels, card.
 
-    model.safetensors   parameters and statistics, named by their paths
-    config.json         the run's config, its label names, its modalities and their extractors
-    vocabulary.txt      a word a line, where the model reads words
-    README.md           the model card: what it was trained on, and its metrics
+model.safetensors   parameters and statistics, named by their paths
+config.json         the run's config, its label names, its modalities and their extractors
+vocabulary.txt      a word a line, where the model reads words
+README.md           the model card: what it was trained on, and its metrics
 """
 
 import dataclasses
@@ -59,7 +59,9 @@ class Export:
     @functools.cached_property
     def _apply(self):
         return jax.jit(
-            lambda variables, batch: self.model.apply(variables, batch, train=False, method="loss")[1]
+            lambda variables, batch: self.model.apply(variables, batch, train=False, method="loss")[
+                1
+            ]
         )
 
 
@@ -106,7 +108,9 @@ def load(folder) -> Export:
         arrays = safetensors.numpy.load_file(folder / "model.safetensors")
     except FileNotFoundError as error:
         raise UserError(
-            "not an export", str(folder), "Name a folder that holds config.json and model.safetensors."
+            "not an export",
+            str(folder),
+            "Name a folder that holds config.json and model.safetensors.",
         ) from error
     except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError("the export cannot be read", str(folder), str(error)) from error
@@ -125,7 +129,9 @@ def load(folder) -> Export:
         folder,
         config_dict.ConfigDict(about["config"]),
         about,
-        nested({k.removeprefix("params/"): v for k, v in arrays.items() if k.startswith("params/")}),
+        nested(
+            {k.removeprefix("params/"): v for k, v in arrays.items() if k.startswith("params/")}
+        ),
         nested({k.removeprefix("state/"): v for k, v in arrays.items() if k.startswith("state/")}),
         Vocabulary.load(words) if words.exists() else None,
     )
@@ -192,5 +198,7 @@ def _card(about: dict, arrays: dict) -> str:
         "",
     ]
     if untrained:
-        lines.insert(2, f"**Untrained extractors ({', '.join(untrained)}): a trial, not a model.**\n")
+        lines.insert(
+            2, f"**Untrained extractors ({', '.join(untrained)}): a trial, not a model.**\n"
+        )
     return "\n".join(lines)

@@ -38,7 +38,9 @@ def start(
         jax.distributed.initialize()
     elif processes > 1:
         if not re.fullmatch(r"\S+:\d+", coordinator or ""):
-            raise UserError("several processes need a coordinator", mend="Say --coordinator=HOST:PORT.")
+            raise UserError(
+                "several processes need a coordinator", mend="Say --coordinator=HOST:PORT."
+            )
         if not 0 <= process < processes:
             raise UserError(f"process {process} is not one of 0 to {processes - 1}", "--process")
         print(f"process {process} of {processes} joins {coordinator}", flush=True)
@@ -125,7 +127,9 @@ def sole_use(workdir: pathlib.Path):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                "another run is using the workdir", str(workdir), "Wait for it or say --workdir=DIR."
+                "another run is using the workdir",
+                str(workdir),
+                "Wait for it or say --workdir=DIR.",
             ) from error
         except OSError:  # some network file systems know no locks
             pass

@@ -71,7 +71,8 @@ def merge(own, given: dict, fresh: Sequence[str], drop: Sequence[str], where: st
             value = load_positions(value, leaf.shape[0] - 1)
         if value.shape != leaf.shape:
             raise UserError(
-                f"{name} is {value.shape} in the export and {leaf.shape} in the model", where,
+                f"{name} is {value.shape} in the export and {leaf.shape} in the model",
+                where,
                 "Use the config it was trained with.",
             )
         return jax.device_put(value.astype(leaf.dtype), leaf.sharding)

@@ -20,8 +20,17 @@ MODES = ("train", "eval", "export", "plan")
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 # Keys that may differ when a run goes on: they change where and how fast, not what is computed.
 MOVABLE = (
-    "data.dir", "data.sample_dir", "mesh.", "checkpoint.", "train.workers", "train.tensorboard", "train.checkpoint_every",
-    "train.bad_limit", "train.init_from", "model.form", "model.remat",
+    "data.dir",
+    "data.sample_dir",
+    "mesh.",
+    "checkpoint.",
+    "train.workers",
+    "train.tensorboard",
+    "train.checkpoint_every",
+    "train.bad_limit",
+    "train.init_from",
+    "model.form",
+    "model.remat",
 )
 
 
@@ -34,11 +43,19 @@ def define_flags(values: flags.FlagValues) -> None:
     text("coordinator", None, "HOST:PORT of process 0", flag_values=values)
     number("processes", 1, "how many processes make up the job", flag_values=values)
     number("process", 0, "which of them this one is", flag_values=values)
-    switch("cluster", False, "find coordinator and rank from SLURM, Kubernetes or a TPU pod",
-           flag_values=values)
+    switch(
+        "cluster",
+        False,
+        "find coordinator and rank from SLURM, Kubernetes or a TPU pod",
+        flag_values=values,
+    )
     number("cpu_devices", 0, "simulate this many devices on the CPU", flag_values=values)
-    text("compile_cache", "~/.cache/affectjax/compiled", "compiled programs; empty for none",
-         flag_values=values)
+    text(
+        "compile_cache",
+        "~/.cache/affectjax/compiled",
+        "compiled programs; empty for none",
+        flag_values=values,
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -89,8 +106,14 @@ def _main(argv: list[str]) -> int:
     from affectjax import hosts  # jax starts from here on
 
     cache = os.path.expanduser(values.compile_cache) or None
-    hosts.start(values.coordinator, values.processes, values.process, values.cpu_devices,
-                values.cluster, cache)
+    hosts.start(
+        values.coordinator,
+        values.processes,
+        values.process,
+        values.cpu_devices,
+        values.cluster,
+        cache,
+    )
     workdir = pathlib.Path(values.workdir or default_workdir(argv))
     if on_sample:
         hosts.say(
@@ -180,8 +203,15 @@ def _evaluate(config, folder: pathlib.Path) -> int:
         hosts.say(f"note: it was trained on another dataset, {loaded.about['dataset']['name']}")
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
     metrics, _, ids = evaluate.evaluate(
-        evaluate.predictor(loaded.model, mesh), loaded.model, loaded.params, loaded.model_state,
-        found.parts["test"], loaded.examples, mesh, config.train.batch, config.train.workers,
+        evaluate.predictor(loaded.model, mesh),
+        loaded.model,
+        loaded.params,
+        loaded.model_state,
+        found.parts["test"],
+        loaded.examples,
+        mesh,
+        config.train.batch,
+        config.train.workers,
         config.train.bad_records,
     )
     hosts.say(f"{len(set(ids))} clips, every one counted once")
@@ -208,7 +238,9 @@ def _export(config, workdir: pathlib.Path) -> int:
 def default_workdir(argv: list[str]) -> str:
     """.runs/<config>-<variants>, from the config's path and variants."""
     path, _, arg = configlib.config_path(argv).partition(":")
-    return str(pathlib.Path(".runs") / "-".join([pathlib.Path(path).stem, *filter(None, arg.split(","))]))
+    return str(
+        pathlib.Path(".runs") / "-".join([pathlib.Path(path).stem, *filter(None, arg.split(","))])
+    )
 
 
 def _read_json(path: pathlib.Path) -> dict:

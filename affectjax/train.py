@@ -63,7 +63,9 @@ class Diverged(UserError):
     """A loss or gradient was not finite; the last good state has been saved."""
 
 
-def run(config: config_dict.ConfigDict, workdir: pathlib.Path, init_from: str | None = None) -> dict:
+def run(
+    config: config_dict.ConfigDict, workdir: pathlib.Path, init_from: str | None = None
+) -> dict:
     """Train until the steps are done; gives the result that is also written to result.json."""
     settings = Settings(**configlib.arguments(config.train))
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
@@ -167,7 +169,7 @@ class Training:
         best = self.config.checkpoint.best
         if (best or s.patience) and not ("validation" in self.data.parts and s.evaluate_every):
             raise UserError(
-                "checkpoint.best and train.patience need a validation part and a time to look at it",
+                "checkpoint.best and train.patience need a validation part and a time to score it",
                 mend="Set data.validation and train.evaluate_every.",
             )
         if s.patience and not best:
@@ -196,12 +198,19 @@ class Training:
                 f"unknown config key 'loss.{unknown.pop()}'", mend=f"Tasks are {', '.join(tasks)}."
             )
         like = state.abstract(
-            lambda _: initial_variables(self.model, shapes, s.seed), self.optimizer, self.mesh,
-            ema=bool(s.ema), window=update.window(tasks),
+            lambda _: initial_variables(self.model, shapes, s.seed),
+            self.optimizer,
+            self.mesh,
+            ema=bool(s.ema),
+            window=update.window(tasks),
         )
         first = state.create(
-            lambda key: initial_variables(self.model, shapes, key), self.optimizer,
-            jax.random.key(s.seed), self.mesh, ema=bool(s.ema), window=update.window(tasks),
+            lambda key: initial_variables(self.model, shapes, key),
+            self.optimizer,
+            jax.random.key(s.seed),
+            self.mesh,
+            ema=bool(s.ema),
+            window=update.window(tasks),
         )
         first["model_state"] = initialise.from_statistics(
             first["model_state"], self.data.dataset.metadata["statistics"]
@@ -213,7 +222,6 @@ class Training:
 
     def run(self) -> dict:
         """All steps that are left, then evaluation on the test part and the export."""
-        s = self.settings
         begin = self._resume()
         stop = hosts.Stop()
         try:
@@ -247,16 +255,28 @@ class Training:
     def _steps(self, begin: int, stop: hosts.Stop) -> None:
         s = self.settings
         step_of = update.make(
-            self.model, self.optimizer, self.schedule, self.mesh,
+            self.model,
+            self.optimizer,
+            self.schedule,
+            self.mesh,
             jax.tree.map(lambda leaf: leaf.sharding, self.like),
-            loss=dict(self.config.loss), seed=s.seed, micro_batches=s.micro_batches, ema=s.ema,
+            loss=dict(self.config.loss),
+            seed=s.seed,
+            micro_batches=s.micro_batches,
+            ema=s.ema,
             log_every=s.log_every,
         )
         rows = sharding.host_rows(self.mesh, s.batch)
         hosts.say("compiling the step; the first time this takes a minute or so")
         batches = pipeline.train_batches(
-            self.train, self.examples, batch=s.batch, seed=s.seed, rows=rows, start=begin,
-            workers=s.workers, bad_records=s.bad_records,
+            self.train,
+            self.examples,
+            batch=s.batch,
+            seed=s.seed,
+            rows=rows,
+            start=begin,
+            workers=s.workers,
+            bad_records=s.bad_records,
         )
         placed = sharding.batch_sharding(self.mesh)
         timer = clock.Clock(s.batch, self.mesh.size // self.mesh.shape["tensor"], len(rows))
@@ -291,9 +311,10 @@ class Training:
             if evaluates or saves:
                 self._settle(pending, timer)
                 pending = None
-            metrics = timer.paused(lambda: self._validate(done)) if evaluates else None
-            if saves or self.host["best_step"] == done:
-                timer.paused(lambda: self.saves.save(done, self.state, self.host, metrics))
+            with timer.paused():
+                metrics = self._validate(done) if evaluates else None
+                if saves or self.host["best_step"] == done:
+                    self.saves.save(done, self.state, self.host, metrics)
             if self._patience_is_over():
                 hosts.say(
                     f"no better {self.saves.best} for {s.patience} evaluations: stopped at {done}"
@@ -315,7 +336,8 @@ class Training:
         self.host["skipped"] += int(report["empty"])
         if self.host["skipped"] > self.settings.bad_limit:
             raise UserError(
-                f"{self.host['skipped']} records could not be read", str(self.data.dataset.folder),
+                f"{self.host['skipped']} records could not be read",
+                str(self.data.dataset.folder),
                 "Build the dataset again, or raise train.bad_limit.",
             )
         timer.step()
@@ -343,8 +365,8 @@ class Training:
         raise Diverged(
             f"the loss or its gradient is not finite at step {step}",
             f"clips {', '.join(broken)}",
-            f"The state of step {good} is saved. Lower optim.learning_rate, set optim.clip, or look "
-            "at these clips.",
+            f"The state of step {good} is saved. Lower optim.learning_rate, set optim.clip, or "
+            "look at these clips.",
         )
 
     def _weights(self, where: dict) -> tuple:
@@ -357,8 +379,16 @@ class Training:
             )
         params, model_state = self._weights(self.state)
         metrics, arrays, ids = evaluate.evaluate(
-            self.predict, self.model, params, model_state, self.data.parts[part], self.examples,
-            self.mesh, self.settings.batch, self.settings.workers, self.settings.bad_records,
+            self.predict,
+            self.model,
+            params,
+            model_state,
+            self.data.parts[part],
+            self.examples,
+            self.mesh,
+            self.settings.batch,
+            self.settings.workers,
+            self.settings.bad_records,
             self._parts[part],
         )
         if metrics.get("skipped", 0) > self.settings.bad_limit:
@@ -379,7 +409,8 @@ class Training:
         if name:
             if name not in metrics:
                 raise UserError(
-                    f"no metric '{name}' to choose by", "checkpoint.best",
+                    f"no metric '{name}' to choose by",
+                    "checkpoint.best",
                     f"Known: {', '.join(metrics)}.",
                 )
             sign = 1 if self.saves.mode == "max" else -1

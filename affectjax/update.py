@@ -12,19 +12,36 @@ import optax
 from affectjax import sharding
 
 
-def make(model, optimizer, schedule, mesh, state_shardings, *, loss: dict[str, float], seed: int,
-         micro_batches: int = 1, ema: float = 0.0, log_every: int = 1):
+def make(
+    model,
+    optimizer,
+    schedule,
+    mesh,
+    state_shardings,
+    *,
+    loss: dict[str, float],
+    seed: int,
+    micro_batches: int = 1,
+    ema: float = 0.0,
+    log_every: int = 1,
+):
     """The jitted update; `loss` weighs the model's tasks by name (1 where it names none)."""
 
     def tasks_of(params, model_state, batch, key):
         """{task: (sum, weight)} over the rows, rows whose sum is not finite, new model state."""
         (tasks, _), changed = model.apply(
-            {"params": params, **model_state}, batch, train=True, method="loss",
-            rngs={"dropout": key}, mutable=list(model_state),
+            {"params": params, **model_state},
+            batch,
+            train=True,
+            method="loss",
+            rngs={"dropout": key},
+            mutable=list(model_state),
         )
         row_weight = batch["weight"]
         broken = sum(~jnp.isfinite(s) for s, _ in tasks.values()) > 0
-        sums = {k: (jnp.sum(s * row_weight), jnp.sum(w * row_weight)) for k, (s, w) in tasks.items()}
+        sums = {
+            k: (jnp.sum(s * row_weight), jnp.sum(w * row_weight)) for k, (s, w) in tasks.items()
+        }
         return sums, broken, changed
 
     def gradients(params, model_state, batch, key):
@@ -53,7 +70,11 @@ def make(model, optimizer, schedule, mesh, state_shardings, *, loss: dict[str, f
             (_, (s, broken, changed)), g = jax.value_and_grad(objective, has_aux=True)(
                 params, model_state, *item
             )
-            return (jax.tree.map(jnp.add, grads, g), jax.tree.map(jnp.add, sums, s), changed), broken
+            return (
+                jax.tree.map(jnp.add, grads, g),
+                jax.tree.map(jnp.add, sums, s),
+                changed,
+            ), broken
 
         if micro_batches == 1:
             first = jax.tree.map(lambda x: x[0], (micro, keys))

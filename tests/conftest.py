@@ -8,7 +8,9 @@ import pytest
 from absl import flags
 from hypothesis import settings
 
-CACHE = pathlib.Path(os.environ.get("AFFECTJAX_CACHE", pathlib.Path.home() / ".cache" / "affectjax"))
+CACHE = pathlib.Path(
+    os.environ.get("AFFECTJAX_CACHE", pathlib.Path.home() / ".cache" / "affectjax")
+)
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)

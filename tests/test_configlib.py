@@ -27,7 +27,9 @@ def test_defaults_come_from_the_signatures():
 
 
 def test_overrides_keep_their_type():
-    config, overrides = parse("--config.train.batch=4", "--config.data.dir=x", "--config.optim.clip=1")
+    config, overrides = parse(
+        "--config.train.batch=4", "--config.data.dir=x", "--config.optim.clip=1"
+    )
     assert config.train.batch == 4 and config.data.dir == "x" and config.optim.clip == 1.0
     assert overrides == {"train.batch": 4, "data.dir": "x", "optim.clip": 1.0}
 

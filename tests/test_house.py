@@ -8,7 +8,9 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-FILES = sorted(path for room in ("affectjax", "configs", "data_prep") for path in (ROOT / room).rglob("*.py"))
+FILES = sorted(
+    path for room in ("affectjax", "configs", "data_prep") for path in (ROOT / room).rglob("*.py")
+)
 
 # Room -> what no file in it may import.
 NEVER = {

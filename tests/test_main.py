@@ -190,7 +190,9 @@ def test_a_workdir_of_another_config_is_refused(folder, trained, capsys):
     assert "train.steps is 7 here and 6 there" in capsys.readouterr().err
 
 
-def test_a_vocabulary_that_does_not_fit_the_checkpoints_is_refused(folder, trained, tmp_path, capsys):
+def test_a_vocabulary_that_does_not_fit_the_checkpoints_is_refused(
+    folder, trained, tmp_path, capsys
+):
     workdir = tmp_path / "other"
     shutil.copytree(trained, workdir)
     (workdir / "result.json").unlink()
@@ -220,7 +222,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_good_state_and_names_the_clips
     assert small(folder, *arguments) == 1
     error = capsys.readouterr().err
     assert "not finite" in error and "clips" in error
-    saved = sorted(int(p.name) for p in pathlib.Path("run/checkpoints").iterdir() if p.name.isdigit())
+    saved = sorted(
+        int(p.name) for p in pathlib.Path("run/checkpoints").iterdir() if p.name.isdigit()
+    )
     assert saved and saved[-1] < 6
 
 
@@ -295,7 +299,10 @@ def test_a_damaged_file_of_the_run_is_named(name, folder, trained, tmp_path, cap
 
 
 def test_a_value_that_was_refused_binds_nobody(folder):
-    assert small(folder, "--config.train.steps=1", "--config.train.batch=6", "--workdir=run") == BAD_INPUT
+    assert (
+        small(folder, "--config.train.steps=1", "--config.train.batch=6", "--workdir=run")
+        == BAD_INPUT
+    )
     assert small(folder, "--config.train.steps=1", "--workdir=run") == COMPLETE
 
 

@@ -1,4 +1,4 @@
-"""One step: global division, accumulation, any mesh, the guard, the log's window, moving averages."""
+"""One step: global division, accumulation, any mesh, the guard, the window, averages."""
 
 import flax.linen as nn
 import jax

@@ -9,7 +9,7 @@ from affectjax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What a run reads. `parts` maps train, validation and test to sources; empty ones are left out."""
+    """What a run reads: sources by part (train, validation, test); a part may be left out."""
 
     dataset: records.Dataset
     parts: dict

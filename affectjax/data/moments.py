@@ -17,19 +17,19 @@ class Moments:
             wide = rows.astype(np.float64)
             count, total, squares = self.sums.get(modality, (0, 0.0, 0.0))
             self.sums[modality] = (
-                count + len(wide), total + wide.sum(0), squares + np.square(wide).sum(0)
+                count + len(wide),
+                total + wide.sum(0),
+                squares + np.square(wide).sum(0),
             )
 
     def table(self) -> dict[str, dict]:
-        """{modality: {rows, mean [D], deviation [D]}}; a feature that never varies deviates by 0."""
+        """{modality: {rows, mean [D], deviation [D]}}; a feature that never varies has 0."""
         found = {}
         for modality, (count, total, squares) in sorted(self.sums.items()):
             mean = total / max(count, 1)
             spread = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))
             spread[spread < 1e-4 * np.maximum(np.abs(mean), 1e-3)] = 0.0  # rounding, no variation
-            found[modality] = {
-                "rows": count, "mean": _rounded(mean), "deviation": _rounded(spread)
-            }
+            found[modality] = {"rows": count, "mean": _rounded(mean), "deviation": _rounded(spread)}
         return found
 
 

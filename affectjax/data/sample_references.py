@@ -71,7 +71,7 @@ def references(stories: Stories, split: str = "test") -> dict:
 
 
 def by_clip(stories: Stories, split: str = "test") -> list[dict]:
-    """For each clip its `id`, `group`, how many `words` and `comments`, and the sums of all scores."""
+    """For each clip `id`, `group`, how many `words` and `comments`, and the sums of all scores."""
     dials = stories.dials
     known = [(clip, kept(clip.comments)) for clip in stories.splits["train"]]
     seen = np.concatenate([clip.comments.expressed[rows] for clip, rows in known])

@@ -5,7 +5,6 @@ other words, and find the segment in which the comment appeared.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax

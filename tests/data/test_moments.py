@@ -1,4 +1,4 @@
-"""Statistics of features equal NumPy's over all rows, and those of a dataset are its training split's."""
+"""Statistics of features equal NumPy's, and a dataset's are those of its training split."""
 
 import json
 

@@ -71,9 +71,7 @@ def test_forms_and_remat_share_dropout_and_gradients():
         results.append(jax.jit(jax.value_and_grad(loss))(p))
     (value, gradient), (other, other_gradient) = results
     np.testing.assert_allclose(value, other, rtol=1e-5)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), gradient, other_gradient
-    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), gradient, other_gradient)
     assert all(jnp.isfinite(x).all() for x in jax.tree.leaves(gradient))  # empty rows too
     plain = jax.jit(lambda p: fuse(p, features, present, PLAIN)[0])(p)
     assert abs(float(jnp.square(plain).sum()) - float(value)) > 0.1  # dropout did act
