@@ -65,12 +65,10 @@ class Clock:
         yield
         self.idle += time.time() - before
 
-    def work(self, forward: float) -> None:
-        """Count the forward FLOPs of this host's rows; backward costs twice as much."""
-        self.flops += 3 * forward * self.share
-
-    def step(self) -> None:
+    def step(self, forward: float) -> None:
+        """Count a step and the forward FLOPs of this host's rows; backward costs twice as much."""
         self.steps += 1
+        self.flops += 3 * forward * self.share
 
     def read(self) -> dict[str, float]:
         """The figures since the last reading; every name starts with time/."""

@@ -283,12 +283,12 @@ class Training:
 
         def fetch():
             host = timer.waiting(lambda: next(batches))
-            timer.work(self.model.flops(host.arrays))
+            work = self.model.flops(host.arrays)
             for message in host.bad:
                 print(f"skipped: {message}", flush=True)
-            return host.ids, sharding.to_global(host.arrays, placed)
+            return (host.ids, work), sharding.to_global(host.arrays, placed)
 
-        pending, ids, batch = None, *fetch()
+        pending, facts, batch = None, *fetch()
         for step in range(begin, self.steps):
             if stop.agreed(step):
                 self._settle(pending, timer)
@@ -297,10 +297,10 @@ class Training:
                 batches.close()
                 raise Stopped(f"stopped at step {step} of {self.steps}; the same command goes on")
             self.state, report = step_of(self.state, batch)
-            before, pending = pending, (step + 1, report, ids)
+            before, pending = pending, (step + 1, report, *facts)
             done = step + 1
             if done < self.steps:
-                ids, batch = fetch()  # while the device works
+                facts, batch = fetch()  # while the device works
             self._settle(before, timer)
             evaluates = (
                 s.evaluate_every
@@ -329,7 +329,7 @@ class Training:
         """Read the report of a step that is done: log it, or stop at the first bad one."""
         if pending is None:
             return
-        step, report, ids = pending
+        step, report, ids, work = pending
         report = jax.device_get(report)
         if not report["ok"]:
             self._diverged(step, report, ids)
@@ -340,7 +340,7 @@ class Training:
                 str(self.data.dataset.folder),
                 "Build the dataset again, or raise train.bad_limit.",
             )
-        timer.step()
+        timer.step(work)
         self.log.tick(step)
         if step % self.settings.log_every == 0 or step == self.steps:
             means = {k: float(s / w) if w else 0.0 for k, (s, w) in report["window"].items()}

@@ -61,24 +61,13 @@ def fold(key: jax.Array | None, *numbers: int | jax.Array) -> jax.Array | None:
     return key
 
 
-def dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a [R, in] @ b [in, out], added up in float32 whatever is multiplied (for bfloat16 also the
-    fast way on CPUs with matrix units)."""
-    y = jax.lax.dot(a, b, preferred_element_type=jnp.float32)
-    return y.astype(a.dtype)
+def dot(a: jax.Array, b: jax.Array, over: tuple[int, int] = (1, 0)) -> jax.Array:
+    """The product of two matrices, summed over dimension over[0] of a and over[1] of b.
 
-
-def dot_transposed(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a [R, out] @ b [in, out] transposed."""
-    if jax.default_backend() == "cpu" and a.shape[0] >= 1024:
-        # with enough rows, laying the kernel out anew for a plain product pays
-        return dot(a, jax.lax.optimization_barrier(b.T))
-    return dot(a, b.T)
-
-
-def dot_summed(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a [R, in], b [R, out] -> [in, out], the sum over rows that a kernel's gradient is."""
-    dimensions = (((0,), (0,)), ((), ()))
+    It adds up in float32 whatever it multiplies: for bfloat16 that is also the fast way on CPUs
+    with matrix units.
+    """
+    dimensions = (((over[0],), (over[1],)), ((), ()))
     y = jax.lax.dot_general(a, b, dimensions, preferred_element_type=jnp.float32)
     return y.astype(a.dtype)
 
@@ -98,7 +87,7 @@ def _product_forward(x, kernel):
 
 def _product_backward(saved, dy):
     x, kernel = saved
-    return dot_transposed(dy, kernel), dot_summed(x, dy)
+    return dot(dy, kernel, (1, 1)), dot(x, dy, (0, 0))
 
 
 product.defvjp(_product_forward, _product_backward)
@@ -131,7 +120,7 @@ def _gelu_product_backward(saved, dy):
     h = after(h, dy)
     cdf = _normal_cdf(h)
     slope = cdf + h * jnp.exp(-0.5 * h * h) * (2 * jnp.pi) ** -0.5
-    return dot_transposed(dy, kernel) * slope, dot_summed(h * cdf, dy)
+    return dot(dy, kernel, (1, 1)) * slope, dot(h * cdf, dy, (0, 0))
 
 
 gelu_product.defvjp(_gelu_product_forward, _gelu_product_backward)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from affectjax.compiling import options
 from affectjax.layers.fusion import Fusion, fuse, fusion_tree, resolve_form
 from affectjax.layers.parameters import initialise
 
@@ -68,8 +69,9 @@ class Ours:
             updates, state = adam.update(gradient, state, p)
             return optax.apply_updates(p, updates), state, value
 
-        self.once = jax.jit(jax.value_and_grad(loss, has_aux=True))
-        self.step = jax.jit(step, donate_argnums=(0, 1))
+        compiled = options(settings.width)
+        self.once = jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options=compiled)
+        self.step = jax.jit(step, donate_argnums=(0, 1), compiler_options=compiled)
         self.p = jax.tree.map(jnp.array, parameters)
         self.state = adam.init(self.p)
 
@@ -112,7 +114,7 @@ class Torch:
         value = (self.run(self.features) - self.target).square().mean()
         value.backward()
         self.adam.step()
-        return float(value)
+        return value.item()
 
 
 def furthest(a, b):
