@@ -391,7 +391,8 @@ def _whole_path(directory: Any) -> epath.Path:
 
 def _make_writable(directory: epath.Path) -> None:
     """Fails now, not after hours of training."""
-    probe = directory / f"{_TEMPORARY}-probe-{jax.process_index()}"
+    # No temporary folder of orbax by its name: another process may be clearing those just now.
+    probe = directory / f".writable-{jax.process_index()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.write_text("")

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import sys
+import traceback
 
 from absl import flags
 
@@ -300,5 +301,21 @@ def _help() -> int:
     return COMPLETE
 
 
+def _alone() -> bool:
+    jax = sys.modules.get("jax")
+    return jax is None or not jax.distributed.is_initialized()
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    try:
+        status = main(sys.argv)
+    except Exception:
+        if _alone():
+            raise
+        traceback.print_exc()
+        status = FAULT
+    sys.stdout.flush()
+    # A process that fails alone must not wait at the exit for the others, nor they for it.
+    if status in (BAD_INPUT, FAULT) and not _alone():
+        os._exit(status)
+    sys.exit(status)

@@ -221,6 +221,16 @@ def _groups(rest: str, devices: int) -> frozenset[frozenset[int]]:
         places = np.arange(math.prod(dims)).reshape(dims)
         places = places.transpose(order) if order else places
         return frozenset(frozenset(map(int, row)) for row in places.reshape(shape))
+    # mesh['data'=2,'fsdp'=4] {'data'}: sizes in order, and the axes along which a group lies
+    if named := re.search(r"replica_groups=mesh\[([^\]]*)\] ?\{([^}]*)\}", rest):
+        sizes = {name: int(n) for name, n in re.findall(r"'(\w+)'=(\d+)", named[1])}
+        along = re.findall(r"'(\w+)'", named[2])
+        places = np.arange(math.prod(sizes.values())).reshape(list(sizes.values()))
+        order = sorted(range(len(sizes)), key=lambda i: list(sizes)[i] in along)
+        width = math.prod(sizes[name] for name in along)
+        return frozenset(
+            frozenset(map(int, row)) for row in places.transpose(order).reshape(-1, width)
+        )
     listed = re.search(r"replica_groups=\{(\{.*?\})\}", rest)
     return frozenset(_sets(listed[1])) if listed else frozenset([frozenset(range(devices))])
 
