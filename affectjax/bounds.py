@@ -21,6 +21,7 @@ BOUNDS = {
     "train.patience": (0, LARGE),
     "train.bad_limit": (0, LARGE),
     "train.workers": (0, 256),
+    "train.stuck_after": (0, LARGE),
     "checkpoint.keep": (1, LARGE),
     "checkpoint.timeout": (1, LARGE),
     "data.validation": (0, BELOW_ONE),

@@ -34,10 +34,12 @@ def evaluate(
     workers: int = 0,
     bad_records: str = "fail",
     parts: np.ndarray | None = None,
+    beat=lambda: None,
 ) -> tuple[dict[str, float], dict[str, np.ndarray], list[str]]:
     """(metrics, arrays with a row for each example, ids of the rows) over the whole source.
 
-    `parts` is what `pipeline.count_parts` gives for the source, for those who evaluate often.
+    `parts` is what `pipeline.count_parts` gives for the source, for those who evaluate often;
+    `beat` is called after each batch.
     """
     shards = mesh.size // mesh.shape["tensor"]
     batch = -(-batch // shards) * shards
@@ -71,6 +73,7 @@ def evaluate(
                 before[0] + float(np.sum(total, dtype=np.float64)),
                 before[1] + float(np.sum(weight, dtype=np.float64)),
             )
+        beat()
     arrays = {key: np.concatenate(values) for key, values in collected.items()}
     _all_counted(ids, source.ids, arrays)
     metrics = {f"loss/{k}": s / w for k, (s, w) in sums.items() if w} | model.metrics(arrays)

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import signal
 import sys
 import traceback
 
@@ -29,6 +30,7 @@ MOVABLE = (
     "train.tensorboard",
     "train.checkpoint_every",
     "train.bad_limit",
+    "train.stuck_after",
     "train.init_from",
     "model.form",
     "model.remat",
@@ -61,6 +63,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def main(argv: list[str]) -> int:
     """Run one command line; gives the exit status."""
+    before = _stop_at_once()
     try:
         return _main(argv)
     except (UserError, BadRecord) as error:
@@ -80,6 +83,25 @@ def main(argv: list[str]) -> int:
             flush=True,
         )
         return BAD_INPUT
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _stop_at_once():
+    """Until training begins, SIGTERM ends the process; gives what it did before, None: no change.
+
+    The loop's own handling, and that of a job of several processes, take its place.
+    """
+
+    def end(number, frame):
+        os.write(2, b"stopped where there was nothing to save; the same command goes on\n")
+        os._exit(REQUEUE)  # unwinding out of the middle of an import ends in a crash
+
+    try:
+        return signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread: the caller stops us
+        return None
 
 
 def _main(argv: list[str]) -> int:

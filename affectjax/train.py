@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -26,6 +27,7 @@ from affectjax import (
     sharding,
     state,
     update,
+    watchdog,
 )
 from affectjax.data import pipeline, vocabulary
 from affectjax.errors import UserError
@@ -53,6 +55,7 @@ class Settings:
     init_drop: tuple = ()  # path patterns of the export's parameters that the run leaves out
     deterministic: bool = False  # on GPUs: slower operations that give the same bits every time
     tensorboard: bool = True
+    stuck_after: float = 1800.0  # seconds in which nothing moves before a process ends; 0: never
 
 
 class Stopped(Exception):
@@ -224,16 +227,23 @@ class Training:
         """All steps that are left, then evaluation on the test part and the export."""
         begin = self._resume()
         stop = hosts.Stop()
+        self.watchdog = watchdog.Watchdog(
+            self.workdir / ".alive",
+            self.settings.stuck_after,
+            jax.process_index(),
+            jax.process_count(),
+        )
         try:
             if begin < self.steps and not self._patience_is_over():
                 self._steps(begin, stop)
-            result = self._finish()
+            result = self._finish(stop)
             self.saves.close()
             return result
         finally:
             with contextlib.suppress(Exception):  # a save under way ends; an error is on its way
                 self.saves.close()
             stop.close()
+            self.watchdog.close()
             self.log.close()
 
     def _resume(self) -> int:
@@ -299,8 +309,10 @@ class Training:
             self.state, report = step_of(self.state, batch)
             before, pending = pending, (step + 1, report, *facts)
             done = step + 1
+            self.watchdog.beat("waiting for input", done)
             if done < self.steps:
                 facts, batch = fetch()  # while the device works
+            self.watchdog.beat("running a step", done)
             self._settle(before, timer)
             evaluates = (
                 s.evaluate_every
@@ -314,6 +326,7 @@ class Training:
             with timer.paused():
                 metrics = self._validate(done) if evaluates else None
                 if saves or self.host["best_step"] == done:
+                    self.watchdog.beat("saving", done)
                     self.saves.save(done, self.state, self.host, metrics)
             if self._patience_is_over():
                 hosts.say(
@@ -372,12 +385,21 @@ class Training:
     def _weights(self, where: dict) -> tuple:
         return (where["ema"] if self.settings.ema else where["params"]), where["model_state"]
 
-    def _score(self, part: str) -> dict[str, float]:
+    def _score(self, part: str, stop: hosts.Stop | None = None) -> dict[str, float]:
+        """Metrics of a part; with `stop`, the scoring is given up when the job is to stop."""
         if part not in self._parts:
             self._parts[part] = pipeline.count_parts(
                 self.data.parts[part], self.examples, bad_records=self.settings.bad_records
             )
         params, model_state = self._weights(self.state)
+        ticks = itertools.count(self.steps)
+        step = int(self.state["step"])
+
+        def beat():
+            self.watchdog.beat(f"scoring {part}", step)
+            if stop and stop.agreed(next(ticks)):
+                raise Stopped(f"stopped while scoring {part}; the same command goes on")
+
         metrics, arrays, ids = evaluate.evaluate(
             self.predict,
             self.model,
@@ -390,6 +412,7 @@ class Training:
             self.settings.workers,
             self.settings.bad_records,
             self._parts[part],
+            beat=beat,
         )
         if metrics.get("skipped", 0) > self.settings.bad_limit:
             raise UserError(
@@ -433,7 +456,7 @@ class Training:
         )
         return folder
 
-    def _finish(self) -> dict:
+    def _finish(self, stop: hosts.Stop) -> dict:
         """Score the chosen weights on the test part, export them, write result.json."""
         last = int(self.state["step"])
         chosen = self.host["best_step"] or last
@@ -442,7 +465,7 @@ class Training:
             self.state = found[0]
         result = {"steps": last, "exported_step": chosen, "metrics": {}}
         if "test" in self.data.parts:
-            scores = self._score("test")
+            scores = self._score("test", stop)
             self.log.write(last, "test", scores)
             # JSON knows no NaN: a metric that is not defined here is null
             result["metrics"] = {k: v if math.isfinite(v) else None for k, v in scores.items()}

@@ -204,3 +204,39 @@ def test_sigterm_to_a_single_process_saves_and_goes_on(folder):
     os.kill(members(job)[0], signal.SIGTERM)
     assert finish(job, "stopped") == 75
     assert run(folder, "stopped", *words) == whole
+
+
+def test_sigterm_before_training_begins_exits_75(folder):
+    job = start(folder, "run", "--config.train.steps=5")
+    limit = time.time() + 60
+    while not members(job) and time.time() < limit:
+        time.sleep(0.05)
+    time.sleep(2)  # importing, or starting jax
+    os.kill(members(job)[0], signal.SIGTERM)
+    assert finish(job, "run", 60) == 75
+    assert len(losses(run(folder, "run", "--config.train.steps=5"))) == 5
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_in_the_final_scoring_exits_75_and_the_next_start_finishes(folder, processes):
+    words = ["--config.train.steps=3"]
+    job = start(folder, "run", *words, processes=processes)
+    wait_for_step(job, "run", 3)
+    os.kill(members(job)[-1], signal.SIGTERM)
+    assert finish(job, "run", 120) == 75
+    assert "stopped while scoring test" in pathlib.Path("run.log").read_text()
+    assert run(folder, "run", *words, processes=processes)[-1]["split"] == "test"
+
+
+def test_a_stopped_process_is_named_and_the_job_ends(folder):
+    words = ["--config.train.steps=4000", "--config.train.stuck_after=15"]
+    job = start(folder, "run", *words, processes=2)
+    wait_for_step(job, "run", 3)
+    stuck = members(job)[1]
+    os.kill(stuck, signal.SIGSTOP)
+    began = time.time()
+    assert finish(job, "run", 90) == 1  # the launcher kills what does not end by itself
+    assert time.time() - began < 60
+    said = pathlib.Path("run.log").read_text()
+    assert "process 0 has not moved for 15 s" in said
+    assert re.search(rf"Process 1 on \S+ \(pid {stuck}\) gave its last sign of life", said)
