@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: a virtual environment in .venv with affectjax and the extras of $1.
 # PYTHON names the interpreter, VENV another folder.
 
@@ -25,7 +26,7 @@ make_environment() {
   stamp="$VENV/.affectjax-$extras"
   wanted="$PWD $(cksum <pyproject.toml)"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    echo "a few minutes: installing affectjax${extras:+ with the extra '$extras'}"
+    echo "a few minutes: installing affectjax${extras:+ with the extra $extras}"
     # compat: the clone's folder, seen from beside it, must not shadow the package.
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
       --config-settings editable_mode=compat --editable ".${extras:+[$extras]}"
