@@ -1,28 +1,176 @@
-"""Write the built-in sample as a dataset: python -m data_prep.sample --out=DIR [--size=study]"""
+"""Write the built-in sample as videos with comments, or as records.
+
+    python -m data_prep.sample --out=DIR [--size=study] [--sources=N]   .mp4 and .xml, to build from
+    python -m data_prep.sample --out=DIR --records                      the dataset itself
+
+Each source becomes one video, its clips one after the other, with the comments beside it in
+Bilibili's XML under the same stem. `clips.csv` says where each clip stands: id, video, group (the
+source), split, label, start and end in seconds. A run that was stopped goes on where it was.
+"""
 
 import argparse
+import csv
+import io
+import json
+import os
+import pathlib
 import sys
+from collections.abc import Iterator
+from xml.sax.saxutils import escape
 
 from affectjax.data import sample
-from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.data.sample_comments import vocabulary
+from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
+from affectjax.media import workers as workers_lib
+from data_prep import render
+
+SETTINGS = "sample.json"
+TABLE = "clips.csv"
+COLUMNS = "id", "video", "group", "split", "label", "start", "end"
+SENT = 1_600_000_000  # unix time at which all comments were sent
+
+
+def sources(stories: sample.Stories, count: int | None) -> dict[str, tuple[str, list[sample.Clip]]]:
+    """{group: (split, clips)}: all, or so many, of each split its share."""
+    groups: dict[str, dict[str, list[sample.Clip]]] = {}
+    for split, clips in stories.splits.items():
+        for clip in clips:
+            groups.setdefault(split, {}).setdefault(clip.group, []).append(clip)
+    sizes = {split: len(found) for split, found in groups.items()}
+    total = sum(sizes.values())
+    count = total if count is None else min(count, total)
+    shares = {split: max(1, round(size * count / total)) for split, size in sizes.items()}
+    while sum(shares.values()) != count:  # rounding is made up for where it weighs least
+        largest = max(shares, key=shares.get)
+        shares[largest] += 1 if sum(shares.values()) < count else -1
+    return {
+        group: (split, clips)
+        for split, found in groups.items()
+        for group, clips in list(found.items())[: shares[split]]
+    }
+
+
+def starts(clips: list[sample.Clip]) -> list[float]:
+    """Where each clip of a source begins in its video."""
+    return [sum(clip.duration for clip in clips[:place]) for place in range(len(clips))]
+
+
+def comments(clips: list[sample.Clip]) -> str:
+    """The comments of a source's video as Bilibili writes them."""
+    names, lines = vocabulary(), []
+    for start, clip in zip(starts(clips), clips):
+        for time, words in zip(clip.comments.time, clip.comments.words):
+            text = escape(" ".join(names[word] for word in words))
+            place = f"{start + float(time):.5f},1,25,16777215,{SENT},0,0,{len(lines) + 1}"
+            lines.append(f'<d p="{place}">{text}</d>\n')
+    return '<?xml version="1.0" encoding="UTF-8"?>\n<i>\n' + "".join(lines) + "</i>\n"
+
+
+def table(chosen: dict[str, tuple[str, list[sample.Clip]]]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for group, (split, clips) in chosen.items():
+        for start, clip in zip(starts(clips), clips):
+            label = sample.SPEC.label_names[clip.label]
+            end = start + clip.duration
+            rows.writerow(
+                [clip.id, f"{group}.mp4", group, split, label, f"{start:.5f}", f"{end:.5f}"]
+            )
+    return text.getvalue()
+
+
+def write_videos(
+    out: str | pathlib.Path,
+    size: str = "quick",
+    seed: int = 0,
+    count: int | None = None,
+    workers: int | None = None,
+) -> Iterator[str]:
+    """Names each video that was made; what stands already is left alone."""
+    out = pathlib.Path(out)
+    chosen = {**sample.settings(size, seed), "render": render.VERSION}
+    _claim(out, json.dumps(chosen, sort_keys=True, indent=1) + "\n")
+    stories = sample.make(size, seed)
+    missing = {
+        str(out / f"{group}.mp4"): clips
+        for group, (_, clips) in sources(stories, count).items()
+        if not (out / f"{group}.mp4").exists()
+    }
+    items = (
+        (path, [c.features for c in clips], comments(clips)) for path, clips in missing.items()
+    )
+    for item, found in workers_lib.work(items, render.source, workers or os.cpu_count() or 1):
+        if isinstance(found, workers_lib.Failure):
+            raise UserError(f"A video could not be made: {found}", item[0])
+        yield found
+    standing = sources(stories, None).items()
+    render.replace(out / TABLE, table({g: s for g, s in standing if (out / f"{g}.mp4").exists()}))
+
+
+def _claim(out: pathlib.Path, settings: str) -> None:
+    """Make the folder one of these settings, or refuse one that is not."""
+    place = out / SETTINGS
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            if any(not found.name.endswith(".part") for found in out.iterdir()):
+                mend = "Choose an empty or a new folder."
+                raise UserError("The folder holds something else", str(out), mend)
+            render.replace(place, settings)
+        if place.read_text() != settings:
+            mend = "Choose another folder, or the size and seed that it was made with."
+            raise UserError("The folder holds another sample", str(place), mend)
+    except OSError as error:
+        raise UserError(f"The folder cannot be written: {error}", str(out)) from error
+
+
+def write_records(out: str, size: str, seed: int, format: str) -> str:
+    made = sample.ensure(out, size, seed, format=format)
+    plan = sample.SIZES[size]
+    clips = ", ".join(f"{name} {n * plan.clips}" for name, n in plan.sources.items())
+    return f"{'made' if made else 'already there'}: {out} (clips: {clips})"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.sample", description=__doc__)
-    parser.add_argument("--out", required=True, metavar="DIR", help="the dataset's folder")
+    parser = argparse.ArgumentParser(
+        prog="python -m data_prep.sample",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
     parser.add_argument("--size", default="quick", choices=list(sample.SIZES))
     parser.add_argument("--seed", type=int, default=0, help="another seed, other stories")
-    parser.add_argument("--format", default="tfrecord", choices=["tfrecord", "array_record"])
+    parser.add_argument("--sources", type=int, metavar="N", help="so many videos alone")
+    parser.add_argument("--workers", type=int, help="processes; as many as there are processors")
+    parser.add_argument("--records", action="store_true", help="write records, not videos")
+    parser.add_argument("--format", choices=["tfrecord", "array_record"], help="of the records")
     flags = parser.parse_args(argv)
     try:
-        made = sample.ensure(flags.out, flags.size, flags.seed, format=flags.format)
+        if flags.records:
+            if flags.sources or flags.workers:
+                raise UserError("--sources and --workers are for videos", "--records")
+            form = flags.format or "tfrecord"
+            print(write_records(flags.out, flags.size, flags.seed, form))
+        else:
+            if flags.format:
+                raise UserError("--format is for records", "--format", "Add --records.")
+            for name, value in (("--sources", flags.sources), ("--workers", flags.workers)):
+                if value is not None and value < 1:
+                    raise UserError(f"{name} must be at least 1, not {value}", name)
+            written = write_videos(flags.out, flags.size, flags.seed, flags.sources, flags.workers)
+            made = 0
+            for made, path in enumerate(written, 1):
+                print(f"\rmade {made}: {path}", end="", file=sys.stderr, flush=True)
+            print(file=sys.stderr)
+            print(f"{flags.out}: made {made} videos; {TABLE} lists the clips of all")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return BAD_INPUT
-    sources = sample.SIZES[flags.size]
-    clips = ", ".join(f"{name} {n * sources.clips}" for name, n in sources.sources.items())
-    print(f"{'made' if made else 'already there'}: {flags.out} (clips: {clips})")
+    except KeyboardInterrupt:
+        print("\nstopped: the same command goes on from here", file=sys.stderr, flush=True)
+        return REQUEUE
     return COMPLETE
 
 

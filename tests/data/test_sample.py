@@ -462,10 +462,10 @@ def test_other_settings_have_other_folders(tmp_path, monkeypatch):
 
 
 def test_the_command_writes_once_and_replaces_nothing(tmp_path, capsys):
-    out = f"--out={tmp_path / 'data'}"
-    assert command.main([out]) == 0 and "made" in capsys.readouterr().out
-    assert command.main([out]) == 0 and "already there" in capsys.readouterr().out
-    assert command.main([out, "--seed=1"]) == 2
+    words = [f"--out={tmp_path / 'data'}", "--records"]
+    assert command.main(words) == 0 and "made" in capsys.readouterr().out
+    assert command.main(words) == 0 and "already there" in capsys.readouterr().out
+    assert command.main([*words, "--seed=1"]) == 2
     assert capsys.readouterr().err.startswith("error: ")
 
 

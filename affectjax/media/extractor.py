@@ -1,0 +1,94 @@
+"""What an extractor is: the windows of picture and sound that it wants, and what it makes of them.
+
+A modality has `rate` rows a second; row i is centred on (i + 0.5) / rate seconds from the video's
+start and depends on its own window alone, so a film of any length streams through in chunks.
+An extractor works in two steps: `prepare` in the process that decodes, with NumPy, and `embed`, if
+it has one, in the main process, on rows of many videos at once and on whatever device is there.
+"""
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from affectjax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Frames:
+    """F pictures, `step` seconds apart, around each row's centre: uint8 [n, F, H, W, 3]."""
+
+    rate: float
+    size: tuple[int, int]  # H, W
+    count: int = 1  # F
+    step: float = 1 / 30
+    fit: str = "crop"  # "crop": short side to the size, then the centre; "stretch": both sides
+    scaling: str = "area"  # "area" | "bilinear" | "bicubic"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sound:
+    """`seconds` of mono sound around each row's centre: float32 [n, S] in -1..1."""
+
+    rate: float
+    seconds: float
+    samples: int = 16_000  # a second
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Features of some modalities. `settings` and `weights` are part of the key of what it made."""
+
+    name: str
+    settings: Mapping[str, Any]  # as JSON holds it
+    weights: str  # digest of the weights, "" where there are none
+    trained: bool  # False: weights drawn at random, to try the way
+    modalities: Mapping[str, int]  # name -> D
+    wants: Mapping[str, Frames | Sound]  # of each modality
+
+    def prepare(self, modality: str, window: np.ndarray) -> np.ndarray:
+        """[n, window] -> [n, ...]: the features, or what `embed` makes them of. No jax here."""
+
+    # def embed(self, modality: str, rows: np.ndarray) -> np.ndarray: [n, ...] -> float32 [n, D]
+
+
+BUILT_IN = {
+    "lowlevel": "affectjax.media.lowlevel:Lowlevel",
+    "mfcc": "affectjax.media.spectra:Mfcc",
+    "clip": "affectjax.backbones.extractors:clip",
+    "resnet3d": "affectjax.backbones.extractors:resnet3d",
+    "resnet50": "affectjax.backbones.extractors:resnet50",
+    "vggish": "affectjax.backbones.extractors:vggish",
+    "places365": "affectjax.backbones.extractors:places365",
+    "openpose": "affectjax.backbones.extractors:openpose",
+    "efficientnet": "affectjax.backbones.extractors:efficientnet",
+    "xception": "affectjax.backbones.extractors:xception",
+}
+
+
+def resolve(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
+    """The extractor of that name: one of ours, or `package.module:Class` of the user's own."""
+    path = BUILT_IN.get(name, name)
+    module, _, attribute = path.partition(":")
+    if not attribute:
+        known = ", ".join(BUILT_IN)
+        mend = f"Choose from {known}, or name your own as package.module:Class."
+        raise UserError(f"There is no extractor {name!r}", mend=mend)
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        mend = "Write it as package.module:Class, importable from where the command runs."
+        raise UserError(f"The extractor {name!r} cannot be imported: {error}", mend=mend) from error
+    options = dict(options or {})
+    try:
+        inspect.signature(made).bind(**options)
+    except TypeError as error:
+        raise UserError(f"The extractor {name!r} refuses its options: {error}", name) from error
+    found = made(**options)
+    if not isinstance(found, Extractor):
+        wanted = "name, settings, weights, trained, modalities, wants and prepare"
+        raise UserError(f"{path} is no extractor", name, f"It must have {wanted}.")
+    return found
