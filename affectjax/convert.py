@@ -1,0 +1,110 @@
+"""Published weights in, ours out: python -m affectjax.convert NAME CHECKPOINT --out=DIR
+
+CHECKPOINT is a .pth, .safetensors, .npz or .caffemodel file, or a folder of the hub; several are
+read as one. Every key of it is used, known to be of no use, or an error.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from affectjax.backbones import catalogue, checkpoint_files, weights
+from affectjax.backbones.preprocess import named
+from affectjax.backbones.torch_state import State
+from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+
+
+def from_torch(
+    name: str,
+    state_dict: Mapping[str, np.ndarray],
+    config: Mapping[str, Any] | None = None,
+    where: str = "",
+    **arguments: Any,
+) -> weights.Weights:
+    """A checkpoint's arrays as weights of the network `name`.
+
+    Its sizes are read off the arrays and, for a folder of the hub, its `config`; `arguments` go
+    before both.
+    """
+    found = catalogue.row(name)
+    state = State(state_dict, where)
+    if "normalisation" in arguments:  # then a hub's own word on it does not count
+        config = {k: v for k, v in (config or {}).items() if k != "preprocessor"}
+    chosen = {**found.module.read_settings(state, config or {}), **arguments}
+    settings = catalogue.settings(name, chosen)
+    if hasattr(settings, "normalisation"):
+        named(settings.normalisation)
+    variables = found.module.from_torch(state, settings)
+    state.finish()
+    made = weights.Weights(name, settings, variables)
+    weights.check(made, where)
+    return made
+
+
+def convert(
+    name: str, checkpoints: list[str], out: str, **arguments: Any
+) -> tuple[weights.Weights, dict[str, Any]]:
+    """Read, convert and write one network; gives it and what its config.json says."""
+    catalogue.row(name)
+    found = {path: checkpoint_files.read(path) for path in map(pathlib.Path, checkpoints)}
+    arrays = joined({path: one[0] for path, one in found.items()})
+    config, sources = {}, {}
+    for _, about, digests in found.values():
+        config, sources = config | about, sources | digests
+    made = from_torch(name, arrays, config, ", ".join(checkpoints), **arguments)
+    made = dataclasses.replace(made, sources=sources)
+    return made, weights.save(out, made)
+
+
+def joined(files: Mapping[pathlib.Path, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """All arrays; where two files hold the same key, every key has its file's name before it."""
+    together = {key: array for arrays in files.values() for key, array in arrays.items()}
+    if len(together) == sum(map(len, files.values())):
+        return together
+    stems = [path.stem for path in files]
+    if len(set(stems)) < len(stems):
+        raise UserError(
+            f"Two files are called {stems[0]} and hold the same keys", str(list(files)[0])
+        )
+    return {f"{path.stem}.{key}": a for path, arrays in files.items() for key, a in arrays.items()}
+
+
+def told(name: str) -> str:
+    """What --help says of a network."""
+    row = catalogue.row(name)
+    return f"  {name}: {row.reads} -> {row.gives}\n      {row.file}, from {row.home}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; gives the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m affectjax.convert",
+        description=__doc__,
+        epilog="networks:\n" + "\n".join(map(told, catalogue.ROWS)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", metavar="NAME", help=", ".join(catalogue.ROWS))
+    parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
+    parser.add_argument(
+        "--normalisation", help="how this checkpoint wants its pictures, where its file cannot tell"
+    )
+    flags = parser.parse_args(argv)
+    arguments = {"normalisation": flags.normalisation} if flags.normalisation else {}
+    try:
+        made, about = convert(flags.name, flags.checkpoints, flags.out, **arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+    count = sum(array.size for array in weights.flat(made.variables).values())
+    print(f"{flags.out}: {flags.name}, {count:,} numbers, weights {about['weights'][:16]}")
+    return COMPLETE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
