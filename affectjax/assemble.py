@@ -33,9 +33,13 @@ def data(config: config_dict.ConfigDict) -> load.Data:
         raise UserError(
             "the dataset holds no comments, and pre-training reads them",
             where,
-            "Write one with affectjax.data.records.write; `python -m data_prep.sample --out=DIR` "
-            "writes one to look at.",
+            "`python -m data_prep.build video_tsc` makes one of videos and comment files; "
+            "`python -m data_prep.sample --records --out=DIR` writes one to look at.",
         )
+    if not reads_comments(config):
+        rule = examples(config, None)
+        if hasattr(rule, "check"):
+            rule.check(spec, where)
     return found
 
 

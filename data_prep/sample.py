@@ -15,7 +15,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from affectjax.data import sample
@@ -30,11 +30,13 @@ COLUMNS = "id", "video", "group", "split", "label", "start", "end"
 SENT = 1_600_000_000  # unix time at which all comments were sent
 
 
-def sources(stories: sample.Stories, count: int | None) -> dict[str, tuple[str, list[sample.Clip]]]:
-    """{group: (split, clips)}: all, or so many, of each split its share."""
+def sources(
+    stories: sample.Stories, count: int | None, only: Sequence[str] = ()
+) -> dict[str, tuple[str, list[sample.Clip]]]:
+    """{group: (split, clips)}: all, or so many, of each split its share; of some splits only."""
     groups: dict[str, dict[str, list[sample.Clip]]] = {}
     for split, clips in stories.splits.items():
-        for clip in clips:
+        for clip in clips if not only or split in only else ():
             groups.setdefault(split, {}).setdefault(clip.group, []).append(clip)
     sizes = {split: len(found) for split, found in groups.items()}
     total = sum(sizes.values())
@@ -86,15 +88,19 @@ def write_videos(
     seed: int = 0,
     count: int | None = None,
     workers: int | None = None,
+    only: Sequence[str] = (),
 ) -> Iterator[str]:
     """Names each video that was made; what stands already is left alone."""
+    if unknown := [split for split in only if split not in sample.SIZES[size].sources]:
+        known = ", ".join(sample.SIZES[size].sources)
+        raise UserError(f"The size {size} has no split {unknown[0]!r}", mend=f"It has {known}.")
     out = pathlib.Path(out)
     chosen = {**sample.settings(size, seed), "render": render.VERSION}
     _claim(out, json.dumps(chosen, sort_keys=True, indent=1) + "\n")
     stories = sample.make(size, seed)
     missing = {
         str(out / f"{group}.mp4"): clips
-        for group, (_, clips) in sources(stories, count).items()
+        for group, (_, clips) in sources(stories, count, only).items()
         if not (out / f"{group}.mp4").exists()
     }
     items = (
@@ -143,14 +149,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--size", default="quick", choices=list(sample.SIZES))
     parser.add_argument("--seed", type=int, default=0, help="another seed, other stories")
     parser.add_argument("--sources", type=int, metavar="N", help="so many videos alone")
+    parser.add_argument("--splits", metavar="NAME,...", help="videos of these splits alone")
     parser.add_argument("--workers", type=int, help="processes; as many as there are processors")
     parser.add_argument("--records", action="store_true", help="write records, not videos")
     parser.add_argument("--format", choices=["tfrecord", "array_record"], help="of the records")
     flags = parser.parse_args(argv)
     try:
         if flags.records:
-            if flags.sources or flags.workers:
-                raise UserError("--sources and --workers are for videos", "--records")
+            if flags.sources or flags.workers or flags.splits:
+                raise UserError("--sources, --splits and --workers are for videos", "--records")
             form = flags.format or "tfrecord"
             print(write_records(flags.out, flags.size, flags.seed, form))
         else:
@@ -159,7 +166,10 @@ def main(argv: list[str] | None = None) -> int:
             for name, value in (("--sources", flags.sources), ("--workers", flags.workers)):
                 if value is not None and value < 1:
                     raise UserError(f"{name} must be at least 1, not {value}", name)
-            written = write_videos(flags.out, flags.size, flags.seed, flags.sources, flags.workers)
+            only = tuple(filter(None, (flags.splits or "").split(",")))
+            written = write_videos(
+                flags.out, flags.size, flags.seed, flags.sources, flags.workers, only
+            )
             made = 0
             for made, path in enumerate(written, 1):
                 print(f"\rmade {made}: {path}", end="", file=sys.stderr, flush=True)

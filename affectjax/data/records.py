@@ -34,8 +34,8 @@ METADATA = "metadata.json"
 OURS = {"schema", "name", "format", "spec", "statistics", "files", "digest", "tfds"}
 TFDS_FILES = ("dataset_info.json", "features.json")
 BUILD = (
-    "Write one with affectjax.data.records.write; `python -m data_prep.sample --out=DIR` writes "
-    "one to look at."
+    "`python -m data_prep.build` makes one of your videos; "
+    "`python -m data_prep.sample --records --out=DIR` writes one to look at."
 )
 REBUILD = "Copy the dataset again, or write it anew."
 
@@ -292,7 +292,7 @@ class Dataset:
             raise UserError(
                 "The dataset has no comments",
                 str(self.folder),
-                "Choose one that has; `python -m data_prep.sample --out=DIR` writes one.",
+                "Choose one that has; `python -m data_prep.build video_tsc` makes one of videos.",
             )
         rows = [line.split("\t") for line in self._text(WORDS).split("\n")[:-1]]
         return [(word, int(count), int(emotional)) for word, count, emotional in rows]

@@ -374,7 +374,7 @@ def test_folders_that_are_no_dataset(tmp_path):
     for name, what in {**cases, "other": "is no dataset: metadata.json is missing"}.items():
         with pytest.raises(UserError, match=what) as caught:
             records.open_dataset(tmp_path / name)
-        assert "python -m data_prep.sample" in caught.value.mend
+        assert "python -m data_prep.build" in caught.value.mend
         assert caught.value.where == str(tmp_path / name)
 
 

@@ -137,6 +137,13 @@ def test_what_stands_is_left_alone_and_more_can_be_added(tmp_path, capsys, short
     assert "another sample" in capsys.readouterr().err
 
 
+def test_one_split_alone_can_be_rendered(tmp_path, short):
+    out = tmp_path / "videos"
+    assert command.main([f"--out={out}", "--sources=2", "--splits=test"]) == 0
+    rows = list(csv.DictReader((out / command.TABLE).open()))
+    assert [row["split"] for row in rows] == ["test"] * 8
+
+
 @pytest.mark.parametrize("way,status", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 75)])
 def test_a_render_that_is_stopped_leaves_no_half_file(tmp_path, way, status):
     out = tmp_path / "videos"
@@ -156,7 +163,14 @@ def test_a_render_that_is_stopped_leaves_no_half_file(tmp_path, way, status):
 
 @pytest.mark.parametrize(
     "words",
-    [["--sources=0"], ["--workers=0"], ["--format=tfrecord"], ["--records", "--sources=3"]],
+    [
+        ["--sources=0"],
+        ["--workers=0"],
+        ["--format=tfrecord"],
+        ["--records", "--sources=3"],
+        ["--splits=valid"],
+        ["--records", "--splits=test"],
+    ],
 )
 def test_words_that_do_not_fit_are_refused(tmp_path, capsys, words):
     assert command.main([f"--out={tmp_path / 'new'}", *words]) == 2

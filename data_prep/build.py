@@ -1,0 +1,221 @@
+"""Make a dataset: python -m data_prep.build DATASET --videos=DIR --out=DIR
+
+DATASET is video_tsc, videoemotion8, ekman6, caer, liris_accede or danmaku_ldl; or `import`, for
+features that others extracted (see data_prep/importing.py). Start it again after any interruption:
+what was finished stays finished. Exit status: 0 complete, 2 bad input (one line says what), 75
+stopped before the end, 1 anything unexpected.
+"""
+
+import argparse
+import importlib
+import inspect
+import json
+import pathlib
+import signal
+import sys
+import time
+from typing import Any
+
+from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
+from affectjax.media import extractor as extractors
+from data_prep import (
+    assemble,
+    builders,
+    command,
+    find,
+    importing,
+    job,
+    lexicon,
+    place,
+    report,
+    runner,
+)
+from data_prep.comments import clean, tokenise
+from data_prep.plan import Plan, Request
+from data_prep.progress import Progress, duration
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; gives the exit status."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, _interrupt)
+    except ValueError:  # not the main thread: the caller stops us
+        before = None
+    try:
+        return _main(command.parser(__doc__).parse_args(argv))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(
+            "\nstopped: what is finished is kept; the same command goes on from there",
+            file=sys.stderr,
+            flush=True,
+        )
+        return REQUEUE
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+def _main(flags: argparse.Namespace) -> int:
+    if flags.out is None:
+        raise UserError("--out is missing", mend="Say --out=DIR, the dataset's folder.")
+    out = pathlib.Path(flags.out).absolute()
+    if flags.dataset == "import":
+        return importing.main(flags, out)
+    begun = time.monotonic()
+    builder = builders.named(flags.dataset)
+    if flags.workers < 1:
+        raise UserError("--workers is at least 1", mend="Say --workers=N.")
+    with_comments = getattr(builder, "COMMENTS", False)
+    words = lexicon.load(flags.lexicon) if with_comments else None
+    request = Request(
+        videos=find.folder(flags.videos, "--videos", "the folder of the videos"),
+        comments=find.folder(flags.comments, "--comments", "their folder")
+        if flags.comments
+        else None,
+        annotations=pathlib.Path(flags.annotations) if flags.annotations else None,
+        options=builders.options(builder, command.json_flag(flags, "options")),
+        lexicon=words,
+    )
+    share = command.share(flags.hosts)
+    settings = _settings(flags, builder, out, with_comments)
+    local = runner.Local(settings)
+    plan = builder.plan(request)
+    spec = assemble.spec(plan, local)
+    metadata = _metadata(flags, request, plan, local)
+    place.check(out, {**metadata, "format": flags.format}, flags.overwrite)
+    with place.lock(out, settings.folder, alone=share is None):
+        mine = plan.sources if share is None else plan.sources[share[0] :: share[1]]
+        local.store.sweep()
+        _extract(flags, local, mine)
+        if share is not None:
+            print(
+                f"share {share[0]} of {share[1]} is done: {len(mine)} sources. When all shares "
+                "are, the same command without --hosts writes the dataset."
+            )
+            return COMPLETE
+        sources = assemble.Sources(plan, local)
+        clips = assemble.chosen(plan, sources)
+        metadata |= assemble.partition_table(plan, clips)
+        metadata["build"] = assemble.digest(metadata, flags.format, spec, clips, sources)
+        if stands := place.stands(out, metadata):
+            print(f"already there: {out}")
+        else:
+            place.sweep(out)
+            assemble.write(
+                out, flags.dataset, spec, clips, sources, metadata, flags.format, flags.overwrite
+            )
+    page = report.write(out, report.of_sources(plan, sources, clips))
+    if not stands:
+        print(f"made: {out}")
+    if local.store.damaged:
+        print(f"  note: {len(local.store.damaged)} items were damaged and made again")
+    took = duration(time.monotonic() - begun)
+    print(f"{report.summary(page)}\nreport: {out / report.PAGE} ({took} in all)")
+    return COMPLETE
+
+
+def _settings(flags, builder, out: pathlib.Path, with_comments: bool) -> runner.Settings:
+    cleaning = None
+    if with_comments:
+        tokenise.tokeniser(flags.tokeniser)
+        defaults = {f: v.default for f, v in inspect.signature(clean.Rules).parameters.items()}
+        rules = builders.filled(
+            {**defaults, **builder.RULES}, command.json_flag(flags, "rules"), "the cleaning"
+        )
+        cleaning = job.Cleaning(flags.tokeniser, str(_absolute(flags.lexicon)), rules)
+    return runner.Settings(
+        extractors=_extractors(flags),
+        cleaning=cleaning,
+        folder=str(pathlib.Path(flags.cache or f"{out}.items").absolute()),
+        workers=flags.workers,
+        timeout=flags.timeout,
+        memory=None if flags.memory is None else int(flags.memory * 2**30),
+    )
+
+
+def _absolute(name: str) -> str | pathlib.Path:
+    """Workers of another machine may stand in another folder."""
+    return name if name == "sample" else pathlib.Path(name).absolute()
+
+
+def _extractors(flags) -> tuple:
+    """(name, options) of each that is asked for; weights go to those that can take them."""
+    names = [name.strip() for name in flags.extractors.split(",") if name.strip()]
+    given = command.json_flag(flags, "extractor_options")
+    for name in given:
+        if name not in names:
+            raise UserError(f"{name!r} is no chosen extractor", "--extractor-options",
+                            find.nearest(name, names))  # fmt: skip
+    found, weighed = [], False
+    for name in names:
+        options = dict(given.get(name, {}))
+        if flags.weights is not None and _takes_weights(name):
+            weighed = True
+            own = pathlib.Path(flags.weights, name)
+            folder = own.absolute() if own.is_dir() else flags.weights
+            options.setdefault("weights", str(folder))
+        found.append((name, json.dumps(options, sort_keys=True)))
+    if not found or len(set(names)) < len(names):
+        raise UserError("--extractors names none, or one twice", flags.extractors)
+    if flags.weights is not None and not weighed:
+        mend = "Leave --weights out, or choose an extractor that has weights."
+        raise UserError("no chosen extractor takes weights", flags.extractors, mend)
+    return tuple(found)
+
+
+def _takes_weights(name: str) -> bool:
+    module, _, attribute = extractors.BUILT_IN.get(name, name).partition(":")
+    try:
+        return (
+            "weights"
+            in inspect.signature(getattr(importlib.import_module(module), attribute)).parameters
+        )
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return False  # making it says what is wrong
+
+
+def _metadata(flags, request: Request, plan: Plan, local: runner.Local) -> dict[str, Any]:
+    modalities = assemble.modalities(local)
+    found = {
+        "builder": flags.dataset,
+        "options": dict(request.options),
+        "modalities": modalities,
+        "trained": all(each["trained"] for each in modalities.values()),
+        **plan.metadata,
+    }
+    if local.how is not None:
+        name = flags.lexicon if flags.lexicon == "sample" else pathlib.Path(flags.lexicon).name
+        found["lexicon"] = {
+            "name": name,
+            "digest": local.how["lexicon"],
+            "entries": len(request.lexicon),
+        }
+        found["tokeniser"] = local.how["tokeniser"]
+        found["rules"] = local.how["rules"]
+    return json.loads(json.dumps(found))
+
+
+def _extract(flags, local: runner.Local, sources: list) -> None:
+    if flags.runner == "beam":
+        from data_prep import beam
+
+        beam.run(local.settings, sources, flags.beam_options.split())
+        return
+    progress = Progress("sources", len(sources))
+    try:
+        for _, known in local.make(sources):
+            progress.step(known)
+    finally:
+        progress.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

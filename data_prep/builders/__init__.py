@@ -1,0 +1,44 @@
+"""The datasets: a small file each, with `OPTIONS` and `plan(request)`."""
+
+import importlib
+import inspect
+import json
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from affectjax.errors import UserError
+from data_prep import find
+
+NAMES = (
+    "video_tsc", "videoemotion8", "ekman6", "caer", "liris_accede", "danmaku_ldl",
+)  # fmt: skip
+
+
+def named(name: str) -> ModuleType:
+    """The builder of a dataset, or the nearest right name."""
+    if name not in NAMES:
+        mend = find.nearest(name, (*NAMES, "import"))
+        raise UserError(f"There is no dataset {name!r} to build", mend=mend)
+    return importlib.import_module(f"data_prep.builders.{name}")
+
+
+def options(builder: ModuleType, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of the builder, with the given ones on top."""
+    return filled(builder.OPTIONS, given, inspect.getmodulename(builder.__file__))
+
+
+def filled(known: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`known` with `given` on top; a name or a kind that does not fit is said in one line."""
+    for key, value in given.items():
+        if key not in known:
+            raise UserError(f"{where} has no option {key!r}", "--options", find.nearest(key, known))
+        kind = type(known[key])
+        fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+        if isinstance(value, bool) and kind is not bool:
+            fits = False
+        if known[key] is not None and not fits:
+            example = json.dumps(known[key])
+            mend = f"It is of the kind of {example}."
+            raise UserError(f"the option {key} cannot be {value!r}", "--options", mend)
+    return {**known, **given}

@@ -1,0 +1,104 @@
+"""The flags of `python -m data_prep.build`, and one clear line for each that is wrong."""
+
+import argparse
+import json
+import os
+from typing import Any
+
+from affectjax.errors import UserError
+from data_prep import find
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what argparse would print, with the nearest right name of a flag."""
+
+    def error(self, message: str):
+        raise UserError(message, mend=f"`{self.prog} --help` names everything.")
+
+    def parse_args(self, args=None, namespace=None):
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            name = rest[0].partition("=")[0]
+            known = [option for option in self._option_string_actions if option != "-h"]
+            raise UserError(f"there is no flag {name}", mend=find.nearest(name, known))
+        return found
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """All flags of `build`."""
+    found = _Parser(
+        prog="python -m data_prep.build",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = found.add_argument
+    add("dataset", metavar="DATASET", help="which one, or `import`")
+    add("--out", metavar="DIR", help="the dataset's folder")
+    add("--videos", metavar="DIR", help="the videos")
+    add("--comments", metavar="DIR", help="comment files, where they are not beside the videos")
+    add("--annotations", metavar="DIR", help="the benchmark's own annotation files")
+    add(
+        "--extractors",
+        default="lowlevel",
+        metavar="NAME,...",
+        help="built in, or package.module:Class",
+    )
+    add("--extractor-options", default="{}", metavar="JSON", help="{extractor: {option: value}}")
+    add("--weights", metavar="DIR|random", help="of the extractor, or DIR/<extractor> of each")
+    add("--options", default="{}", metavar="JSON", help="options of the dataset")
+    add(
+        "--lexicon",
+        default="sample",
+        metavar="FILE",
+        help="emotional words; `sample`: the sample's",
+    )
+    add("--tokeniser", default="jieba", metavar="NAME", help="jieba, whitespace, wordpiece:FOLDER")
+    add("--rules", default="{}", metavar="JSON", help="cleaning of comments")
+    add("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="decoding processes")
+    add(
+        "--timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="for a decoder that is silent",
+    )
+    add("--memory", type=float, metavar="GIB", help="what one decoding process may take")
+    add("--format", default="tfrecord", choices=["tfrecord", "array_record"])
+    add("--cache", metavar="DIR", help="finished items; OUT.items if unset")
+    add("--runner", default="local", choices=["local", "beam"])
+    add("--beam-options", default="", metavar="'--KEY=VALUE ...'", help="for Beam's own runner")
+    add(
+        "--hosts",
+        default="",
+        metavar="I/N",
+        help="extract share I of N (from 0), and write nothing",
+    )
+    add("--overwrite", action="store_true", help="replace a dataset that is there")
+    add("--manifest", metavar="CSV", help="of `import`: the clips")
+    add("--features", metavar="DIR", help="of `import`: the arrays, or an MMSA-FET .pkl")
+    return found
+
+
+def json_flag(flags: argparse.Namespace, name: str) -> dict[str, Any]:
+    """A flag that holds a JSON object."""
+    text = getattr(flags, name)
+    flag = f"--{name.replace('_', '-')}"
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        mend = f"Write it as JSON: {flag}='{{\"name\": 1}}'."
+        raise UserError(f"{flag} is no JSON: {error}", text, mend) from error
+    if not isinstance(found, dict):
+        raise UserError(f"{flag} is no JSON object", text, "Write {name: value}.")
+    return found
+
+
+def share(text: str) -> tuple[int, int] | None:
+    """(I, N) of --hosts=I/N, None where it is unset."""
+    if not text:
+        return None
+    first, _, second = text.partition("/")
+    if not (first.isdigit() and second.isdigit() and int(first) < int(second)):
+        raise UserError(f"--hosts={text} is no share", mend="Say I/N with I from 0 to N - 1.")
+    return int(first), int(second)

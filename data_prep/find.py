@@ -1,0 +1,130 @@
+"""Files by name: videos under a folder, the comment file of a video, the annotations of a set."""
+
+import difflib
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+
+from affectjax.errors import UserError
+
+VIDEOS = (
+    ".mp4 .m4v .mov .mkv .webm .avi .flv .f4v .wmv .mpg .mpeg .m2ts .mts .ts .3gp .ogv .vob"
+).split()
+COMMENTS = ".xml .json .jsonl .ndjson .csv .tsv .pb .bin .so".split()
+
+
+def folder(path: str | os.PathLike | None, flag: str, what: str) -> pathlib.Path:
+    """The folder that a flag names, or one clear line."""
+    if path is None:
+        raise UserError(f"{flag} is missing", mend=f"Say {flag}=DIR, {what}.")
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        raise UserError(f"{flag} is no folder", str(path), f"Name {what}.")
+    return path.absolute()
+
+
+def videos(root: pathlib.Path) -> dict[str, pathlib.Path]:
+    """{path below root without its ending, "/" between: file}, by name; of two endings the first.
+
+    Hidden files and folders are left out. `root` itself may be one video.
+    """
+    return _index(root, VIDEOS)
+
+
+def _index(root: pathlib.Path, endings: Iterable[str]) -> dict[str, pathlib.Path]:
+    endings = set(endings)
+    found: dict[str, pathlib.Path] = {}
+    for place, folders, files in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = pathlib.Path(place) / name
+            if path.suffix.lower() in endings and not name.startswith("."):
+                key = path.relative_to(root).with_suffix("").as_posix()
+                found.setdefault(key, path)
+    return dict(sorted(found.items()))
+
+
+def comments(names: Iterable[str], root: pathlib.Path) -> dict[str, pathlib.Path]:
+    """{video's name: its comment file}: the same path below root, or the same bare name.
+
+    A bare name that stands twice below root belongs to nobody. `clip.danmaku.xml` is `clip`'s too.
+    """
+    files = _index(root, COMMENTS)
+    exact = {_bare(key): path for key, path in reversed(files.items())}
+    exact.update(files)
+    bare: dict[str, list[pathlib.Path]] = {}
+    for key, path in files.items():
+        bare.setdefault(_bare(key.rpartition("/")[2]), []).append(path)
+    found = {}
+    for name in names:
+        last = name.rpartition("/")[2]
+        if name in exact:
+            found[name] = exact[name]
+        elif len(bare.get(last, [])) == 1:
+            found[name] = bare[last][0]
+    return found
+
+
+def _bare(name: str) -> str:
+    for tail in (".danmaku", ".comments"):
+        name = name.removesuffix(tail)
+    return name
+
+
+def without_ending(name: str) -> str:
+    """A video's name without the ending that its file may have."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and f".{ending.lower()}" in VIDEOS else name
+
+
+def match(wanted: Iterable[str], there: Mapping[str, pathlib.Path]) -> dict[str, pathlib.Path]:
+    """{wanted name: file}: the same path, or the same bare name where only one file has it.
+
+    Published names have endings now and then, so a file may be called `clip.wmv.mp4`.
+    """
+    there = {without_ending(key): path for key, path in reversed(there.items())} | dict(there)
+    bare: dict[str, list[str]] = {}
+    for key in there:
+        bare.setdefault(key.rpartition("/")[2], []).append(key)
+    found = {}
+    for name in wanted:
+        alike = bare.get(name.rpartition("/")[2], [])
+        if name in there:
+            found[name] = there[name]
+        elif len(alike) == 1 and ("/" not in name or "/" not in alike[0]):
+            found[name] = there[alike[0]]
+    return found
+
+
+def annotation(request, names: Iterable[str], dataset: str, home: str) -> pathlib.Path:
+    """The first of these files under --annotations; if none is there, who gives it out."""
+    names = list(names)
+    root = folder(request.annotations, "--annotations", f"the annotation files of {dataset}")
+    for name in names:
+        hits = sorted(root.rglob(name))
+        if hits:
+            return hits[0]
+    raise UserError(
+        f"{' or '.join(names)} is missing",
+        str(root),
+        f"{dataset}: its owners give it out at {home}.",
+    )
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A sentence that helps with a misspelt name."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, 1, 0.5)
+    guess = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{guess}There are: {', '.join(known)}."
+
+
+def lines(path: pathlib.Path) -> list[str]:
+    """The lines of a text file that are not empty; a byte order mark is left out."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = path.read_bytes().decode("latin-1")
+    except OSError as error:
+        raise UserError(f"The file cannot be read: {error.strerror}", str(path)) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,0 +1,211 @@
+"""Features that others extracted become records: python -m data_prep.build import --out=DIR ...
+
+--features=DIR --manifest=CSV   an array [T, D] for each clip and modality:
+    DIR/<modality>/<clip id>.npy, .npz, .h5 or .csv. The manifest has a line for each clip, with
+    the columns `id` and, as far as there are any, `group` (the film or source; default: the id),
+    `split` (default train), `start`, `end` (seconds), `label` (a name or a number), `value:<name>`.
+--features=DIR                  an array [N, T, D] for all clips of a split and each modality:
+    DIR/<modality>_<split>.npy and so on. With a manifest, its column `row` says which of the N a
+    clip is (default: the place of its line among those of its split). Without one, the clips are
+    called <split>-<row>; the option `values` {"name": "y"} takes targets from DIR/y_<split> [N].
+--features=FILE.pkl             a feature file of MMSA-FET: {split: {id, <modality>, labels}}.
+
+Options, as --options JSON: `rates` {modality: rows a second} (default 1), `padding` "none" or
+"zeros" (rows that are zero in every modality, at either end, are left out), `values` as above,
+`label` {"value": name, "above": number, "names": [low, high]} makes classes of a value, `labels`
+[name, ...] gives the order of the classes, `modalities` [name, ...] takes these alone.
+A file beside these arrays that holds several must name them after the modality.
+"""
+
+import argparse
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from affectjax.data import records
+from affectjax.errors import COMPLETE, UserError
+from data_prep import builders, command, find, imports, place, report
+from data_prep.features import narrow
+from data_prep.imports import Entry
+
+OPTIONS = {
+    "rates": {},
+    "padding": "none",
+    "values": {},
+    "label": {},
+    "labels": [],
+    "modalities": [],
+}
+
+
+def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
+    """The command `build import`."""
+    if flags.features is None:
+        mend = "Say --features=DIR, or --features=FILE.pkl."
+        raise UserError("--features is missing", mend=mend)
+    options = builders.filled(OPTIONS, command.json_flag(flags, "options"), "import")
+    if options["padding"] not in ("none", "zeros"):
+        mend = find.nearest(options["padding"], ("none", "zeros"))
+        raise UserError(f"padding cannot be {options['padding']!r}", "--options", mend)
+    entries = imports.entries(pathlib.Path(flags.features), flags.manifest, options)
+    taught = _targets(entries, options)
+    widths = _widths(entries, options)
+    spec = records.Spec(modalities=widths, label_names=taught.labels, value_names=taught.values)
+    metadata = {
+        "builder": "import",
+        "options": options,
+        "modalities": {
+            m: {"extractor": "imported", "rate": _rate(options, m), "width": width, "trained": True}
+            for m, width in widths.items()
+        },
+        "trained": True,
+    }
+    told = {"skipped": {}, "notes": collections.defaultdict(list)}
+    by_split: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_split.setdefault(entry.split, []).append(entry)
+    order = sorted(by_split, key=lambda s: (s != "train", s == "test", s))
+    splits = {s: _records(by_split[s], taught, widths, options, told) for s in order}
+    place.sweep(out)
+    records.write(
+        out, "imported", spec, splits, format=flags.format, metadata=metadata,
+        overwrite=flags.overwrite,
+    )  # fmt: skip
+    page = report.write(out, told)
+    print(f"made: {out}\n{report.summary(page)}\nreport: {out / report.PAGE}")
+    return COMPLETE
+
+
+@dataclasses.dataclass(frozen=True)
+class _Targets:
+    """What all entries together have to teach."""
+
+    values: tuple[str, ...]
+    labels: tuple[str, ...]
+    label_of: Callable[[Entry], int]
+
+
+def _targets(entries: list[Entry], options: Mapping[str, Any]) -> _Targets:
+    values = tuple(dict.fromkeys(name for entry in entries for name in entry.values))
+    rule = options["label"]
+    if rule:
+        if not {"value", "above"} <= set(rule) <= {"value", "above", "names"}:
+            mend = 'Write {"value": name, "above": number, "names": [low, high]}.'
+            raise UserError("the option label is not whole", "--options", mend)
+        if rule["value"] not in values:
+            mend = find.nearest(rule["value"], values) if values else "There are no values."
+            raise UserError(f"there is no value {rule['value']!r}", "--options", mend)
+        names = tuple(rule.get("names") or (f"up to {rule['above']}", f"above {rule['above']}"))
+
+        def above(entry: Entry) -> int:
+            value = entry.values.get(rule["value"], np.nan)
+            return -1 if np.isnan(value) else int(value > rule["above"])
+
+        return _Targets(values, names, above)
+    said = {entry.label for entry in entries if entry.label != ""}
+    numbers = all(label.lstrip("-").isdigit() for label in said)
+    ordered = sorted(said, key=int) if numbers else sorted(said)
+    names = tuple(map(str, options["labels"])) or tuple(ordered)
+    if numbers and options["labels"]:  # the numbers are places in the list
+        places = {str(i): i for i in range(len(names))} | {n: i for i, n in enumerate(names)}
+    else:
+        places = {name: i for i, name in enumerate(names)}
+    for entry in entries:
+        if entry.label != "" and entry.label not in places:
+            mend = find.nearest(entry.label, names)
+            raise UserError(f"{entry.id}: there is no class {entry.label!r}", "--options", mend)
+    return _Targets(values, names, lambda entry: places.get(entry.label, -1))
+
+
+def _widths(entries: list[Entry], options: Mapping[str, Any]) -> dict[str, int]:
+    """{modality: D}, from the first clip that has it."""
+    names = options["modalities"] or sorted({m for entry in entries for m in entry.features})
+    found = {}
+    for name in names:
+        for entry in entries:
+            if name in entry.features:
+                found[name] = _rows(entry, name).shape[1]
+                break
+        else:
+            known = sorted({m for entry in entries for m in entry.features})
+            raise UserError(f"no clip has {name!r}", "--options", find.nearest(name, known))
+    for name in options["rates"]:
+        if name not in found:
+            mend = find.nearest(name, found)
+            raise UserError(f"there is no modality {name!r}", "--options, rates", mend)
+    return found
+
+
+def _rows(entry: Entry, modality: str) -> np.ndarray:
+    rows = entry.features[modality]()
+    if rows.ndim == 1:
+        rows = rows[None]
+    if rows.ndim != 2 or not rows.shape[1]:
+        what = f"{entry.id}: {modality} has the shape {rows.shape}, not [T, D]"
+        raise UserError(what, entry.where, "Save rows by time, columns by feature.")
+    return rows
+
+
+def _records(entries, taught: _Targets, widths, options, told) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        odd: collections.Counter[str] = collections.Counter()
+        found = {}
+        for name, width in widths.items():
+            rows = _rows(entry, name) if name in entry.features else np.zeros((0, width))
+            if rows.shape[1] != width:
+                what = f"{entry.id}: {name} is {rows.shape[1]} wide, others are {width}"
+                raise UserError(what, entry.where, "Extract all clips in the same way.")
+            found[name] = narrow(rows, name, odd)
+        if options["padding"] == "zeros":
+            found = unpadded(found)
+        if not any(len(rows) for rows in found.values()):
+            told["skipped"][entry.id] = "it has no row of any modality"
+            continue
+        notes = [f"{count} {what}" for what, count in sorted(odd.items())]
+        notes += [f"no {name}" for name, rows in found.items() if not len(rows)]
+        if notes:
+            told["notes"][entry.id] += notes
+        rates = {name: _rate(options, name) for name in widths}
+        longest = max(len(rows) / rates[name] for name, rows in found.items())
+        record = {
+            "id": entry.id,
+            "group": entry.group,
+            "start": entry.start,
+            "duration": longest if entry.end is None else entry.end - entry.start,
+            "features": found,
+            "rate": rates,
+        }
+        if taught.labels:
+            record["label"] = taught.label_of(entry)
+        if taught.values:
+            row = [entry.values.get(name, np.nan) for name in taught.values]
+            record |= {"values": [row], "values_time": [0.0]}
+        yield record
+
+
+def _rate(options: Mapping[str, Any], modality: str) -> float:
+    rate = options["rates"].get(modality, 1.0)
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
+        raise UserError(f"the rate of {modality} cannot be {rate!r}", "--options")
+    return float(rate)
+
+
+def unpadded(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without the rows at both ends that are zero in every modality of that length."""
+    counts = {len(rows) for rows in features.values() if len(rows)}
+    if len(counts) > 1:  # each has a time of its own, so each is cut at its end alone
+        return {name: rows[: _ends({name: rows})[1]] for name, rows in features.items()}
+    first, last = _ends({name: rows for name, rows in features.items() if len(rows)})
+    return {name: rows[first:last] if len(rows) else rows for name, rows in features.items()}
+
+
+def _ends(features: dict[str, np.ndarray]) -> tuple[int, int]:
+    told = [np.flatnonzero(rows.any(1)) for rows in features.values()]
+    said = [rows for rows in told if len(rows)]
+    if not said:
+        return 0, 0
+    return min(int(rows[0]) for rows in said), max(int(rows[-1]) for rows in said) + 1
