@@ -1,0 +1,1 @@
+"""Finished runs beside the papers' numbers: read workdirs, fill tables, write them down."""

@@ -1,0 +1,136 @@
+"""Finished runs beside a paper's tables.
+
+    python -m affectjax.report --paper=tam WORKDIR... [--dataset=DIR] [--predictions NAME=CSV]
+
+A WORKDIR is what --workdir named in training, or a folder of such; .runs holds those that were not
+named. Prints Markdown; --out=DIR writes it there too, with tables.csv (a row a cell), runs.csv (a
+row a metric of every run) and confusion.csv.
+
+--dataset makes floors (the commonest class or the mean, probes on the mean and the deviation of the
+features over time, their late fusion) on the very splits of the runs. --predictions scores another
+system on the test clips of the runs: a CSV file with an `id`, a `run` (`split-3`) where the test
+clips differ from run to run, and `class`, or a score for each class, or the values, in columns that
+are named like them. Exit status: 0, or 2 for bad input, said in one line.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+
+from affectjax import tables
+from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, UserError
+from affectjax.report import fill, runs, write
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UserError(message, mend="See --help.")
+
+
+def main(argv: list[str]) -> int:
+    """Run one command line; gives the exit status."""
+    try:
+        return _main(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAULT
+
+
+def _main(argv: list[str]) -> int:
+    parser = _Parser(
+        prog="python -m affectjax.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="finished runs")
+    parser.add_argument("--paper", required=True, help=", ".join(tables.names()))
+    parser.add_argument("--out", metavar="DIR", help="write Markdown and CSV files here")
+    parser.add_argument(
+        "--dataset", action="append", default=[], metavar="DIR", help="records to make floors from"
+    )
+    parser.add_argument(
+        "--predictions", action="append", default=[], metavar="NAME=CSV", help="another system's"
+    )
+    given = parser.parse_args(argv)
+    paper = tables.load(given.paper)
+    found = [runs.read(folder) for folder in _workdirs(given.workdirs)]
+    beside = fill.nothing
+    if given.dataset or given.predictions:
+        from affectjax.report.beside import Beside  # starts the whole house, which takes seconds
+
+        beside = Beside(given.dataset, _named(given.predictions))
+    sections, placed = [], []
+    for table in paper.tables:
+        filled, used = fill.sections(table, found, beside)
+        sections += filled
+        placed += used
+    if beside is not fill.nothing:
+        beside.check()
+    text = write.markdown(paper, sections, list(_notes(found, placed)))
+    print(text, end="")
+    if given.out:
+        _write(
+            pathlib.Path(given.out),
+            {
+                "tables.md": text,
+                "tables.csv": write.tables_csv(sections),
+                "runs.csv": write.runs_csv(sections),
+                "confusion.csv": write.confusion_csv(sections),
+            },
+        )
+    return COMPLETE
+
+
+def _workdirs(given: list[str]) -> list[pathlib.Path]:
+    """The workdirs named, and those in the folders named."""
+    found: dict[pathlib.Path, pathlib.Path] = {}
+    for folder in map(pathlib.Path, given):
+        if not folder.is_dir():
+            raise UserError("there is no such folder", str(folder), "Name a workdir.")
+        inside = [] if (folder / "config.json").exists() else sorted(folder.glob("*/config.json"))
+        for one in [path.parent for path in inside] or [folder]:
+            found[one.resolve()] = one
+    return list(found.values())
+
+
+def _named(given: list[str]) -> dict[str, str]:
+    files = {}
+    for word in given:
+        name, _, path = word.partition("=")
+        if not name or not path:
+            raise UserError(f"'{word}' is not NAME=CSV", "--predictions")
+        if name in files:
+            raise UserError(f"the name '{name}' stands twice", "--predictions")
+        files[name] = path
+    return files
+
+
+def _notes(found: list[runs.Workdir], placed: list[runs.Workdir]):
+    for workdir in found:
+        said = ",".join(sorted(workdir.variants)) or "no variant"
+        name = f"{workdir.folder} ({workdir.config}: {said})"
+        if len(workdir.runs) < workdir.expected:
+            yield f"{name}: {len(workdir.runs)} of {workdir.expected} runs finished"
+        if workdir.runs and workdir not in placed:
+            yield f"{name} is no row of these tables"
+
+
+def _write(out: pathlib.Path, files: dict[str, str]) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            partial = out / f"{name}.partial"
+            partial.write_text(text)
+            os.replace(partial, out / name)
+    except OSError as error:
+        raise UserError(
+            f"the report cannot be written: {error.strerror}", str(out), "Say another --out."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

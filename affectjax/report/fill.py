@@ -1,0 +1,195 @@
+"""Tables with their cells filled: which run is which row, on which dataset, beside what."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from affectjax.errors import UserError
+from affectjax.report.measure import Measured, Runs, measure
+from affectjax.report.runs import Workdir
+from affectjax.report.size import Size, of_run
+from affectjax.tables import Column, Table
+
+SMALL = "small"  # the variant of every config that is another model than the paper's
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One row of one column: the paper's number and ours."""
+
+    name: str
+    kind: str  # ours | literature | floor | predictions
+    command: str = ""  # what follows --config=
+    paper: float | None = None
+    paper_difference: float | None = None  # less the paper's main row
+    ours: Measured | None = None
+    difference: Measured | None = None  # less our main row, paired
+    note: str = ""
+    runs: Runs = dataclasses.field(default_factory=dict)
+    size: Size = Size()
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One column of one table. `of_paper` is False on a dataset that the paper does not have."""
+
+    table: Table
+    column: Column
+    lines: tuple[Line, ...]
+    of_paper: bool
+    settings: tuple[str, ...]  # overrides that all its runs have
+
+    @property
+    def missing(self) -> bool:
+        """No run on this dataset at all."""
+        return not any(line.runs for line in self.lines)
+
+
+Placed = dict[tuple[str, tuple[str, ...]], Runs]  # (row, what makes it another method) -> runs
+Beside = Mapping[str, tuple[str, Runs]]  # name -> (kind, runs) of floors and other systems
+
+
+def nothing(column: Column, rows: Mapping[str, Runs]) -> Beside:
+    """No floors and no other systems."""
+    return {}
+
+
+def sections(
+    table: Table, workdirs: Sequence[Workdir], beside=nothing
+) -> tuple[list[Section], list[Workdir]]:
+    """Each of the paper's columns, then those of other datasets; and the workdirs with a place.
+
+    `beside(column, rows)` gives what else stands in a section: {name: (kind, runs)}; `rows` are
+    its runs by row, the main one first.
+    """
+    places: dict[Column, Placed] = {column: {} for column in table.columns}
+    used = []
+    for workdir in workdirs:
+        for row, column in _matches(table, workdir):
+            used.append(workdir)
+            extra = workdir.overrides
+            if column in table.columns and SMALL in workdir.variants:
+                extra = (*extra, SMALL)
+            _add(places.setdefault(column, {}).setdefault((row, extra), {}), workdir)
+    found = []
+    for column, placed in places.items():
+        if column in table.columns:
+            _one_dataset(column, placed, workdirs)
+        shared = frozenset.intersection(*(frozenset(extra) for _, extra in placed or [("", ())]))
+        placed = {
+            (row, tuple(word for word in extra if word not in shared)): runs
+            for (row, extra), runs in placed.items()
+        }
+        main = placed.get((table.main, ()), {})
+        rows = {table.main: main} if main else {}
+        rows |= {" ".join((name, *extra)): runs for (name, extra), runs in placed.items()}
+        extras = beside(column, rows) if rows else {}
+        lines = _lines(table, column, placed, main, extras)
+        settings = tuple(sorted(shared))
+        found.append(Section(table, column, lines, column in table.columns, settings))
+    return found, used
+
+
+def _matches(table: Table, workdir: Workdir) -> Iterable[tuple[str, Column]]:
+    """The rows and columns that a workdir is: the paper's own, or the like on another dataset."""
+    if workdir.config != table.config or not workdir.runs:
+        return
+    words = workdir.variants - {SMALL}
+    dataset, _ = workdir.dataset
+    for row in table.rows:
+        if row.variant is None:
+            continue
+        own = _words(row.variant)
+        columns = [c for c in table.columns if words == own | _words(c.variant)]
+        for column in columns:
+            if dataset.startswith(column.datasets):
+                yield row.name, column
+            else:
+                name = f"{dataset} as {column.name}"
+                yield row.name, _elsewhere(column, dataset, name)
+        if not columns and words == own:
+            for metric in ("accuracy", "mse", "pcc"):
+                if any(metric in run.metrics for run in workdir.runs.values()):
+                    percent = metric == "accuracy"
+                    name = f"{dataset}, accuracy (%)" if percent else f"{dataset}, {metric.upper()}"
+                    unit, decimals = (100.0, 2) if percent else (1.0, 3)
+                    yield (
+                        row.name,
+                        Column(name, dataset, (dataset,), "", metric, unit=unit, decimals=decimals),
+                    )
+
+
+def _words(variants: str) -> frozenset[str]:
+    return frozenset(filter(None, variants.split(",")))
+
+
+def _elsewhere(column: Column, dataset: str, name: str) -> Column:
+    return dataclasses.replace(
+        column, name=name, data=dataset, datasets=(dataset,), test_share=None, spread="seeds"
+    )
+
+
+def _add(runs: Runs, workdir: Workdir) -> None:
+    _, digest = workdir.dataset
+    for name, run in workdir.runs.items():
+        key = (digest, ",".join(filter(None, (name, workdir.repeat))))
+        if key in runs:
+            raise UserError(
+                f"two workdirs hold the same run, {key[1] or 'of the same variants'}",
+                f"{runs[key].folder}, {run.folder}",
+                "Leave one of them out.",
+            )
+        runs[key] = run
+
+
+def _one_dataset(column: Column, placed: Placed, workdirs: Sequence[Workdir]) -> None:
+    """All runs of a column of the paper saw the same records, or they cannot be compared."""
+    digests = {digest for runs in placed.values() for digest, _ in runs}
+    if len(digests) > 1:
+        finished = [w for w in workdirs if w.runs]
+        where = [str(next(w.folder for w in finished if w.dataset[1] == d)) for d in digests]
+        raise UserError(
+            f"runs of {column.data} were trained on different records of it",
+            ", ".join(sorted(where)),
+            "Report on those of one dataset at a time.",
+        )
+
+
+def _lines(
+    table: Table, column: Column, placed: Placed, main: Runs, beside: Beside
+) -> tuple[Line, ...]:
+    of_paper = column in table.columns
+    at = table.columns.index(column) if of_paper else None
+    top = next(row for row in table.rows if row.name == table.main)
+    lines = []
+    for row in table.rows:
+        paper = row.numbers[at] if of_paper else None
+        less = None
+        if paper is not None and row.name != table.main and top.numbers[at] is not None:
+            less = paper - top.numbers[at]
+        if row.variant is None:
+            if paper is not None:
+                lines.append(Line(row.name, "literature", "", paper, less, note=row.note))
+            continue
+        command = table.command(row, column)
+        kinds = {extra: runs for (name, extra), runs in placed.items() if name == row.name}
+        for extra in sorted({(), *kinds}):
+            runs = kinds.get(extra, {})
+            if not runs and not of_paper:
+                continue
+            name = row.name + (f", with {' '.join(extra)}" if extra else "")
+            ours = _line(name, "ours", runs, column, main, row.note)
+            if not extra:
+                ours = dataclasses.replace(
+                    ours, command=command, paper=paper, paper_difference=less
+                )
+            lines.append(ours)
+    for name, (kind, runs) in beside.items():
+        lines.append(_line(name, kind, runs, column, main))
+    return tuple(lines)
+
+
+def _line(name: str, kind: str, runs: Runs, column: Column, main: Runs, note: str = "") -> Line:
+    difference = measure(runs, column, main) if runs and main and runs != main else None
+    ours = measure(runs, column) if runs else None
+    large = of_run(next(iter(runs.values()))) if runs and kind == "ours" else Size()
+    return Line(name, kind, ours=ours, difference=difference, note=note, runs=runs, size=large)

@@ -1,0 +1,77 @@
+"""The papers' result tables as data: one module a paper, each with its PAPER; code is generic.
+
+A row of a table is one variant string of a config, or literature that is printed and not rerun; a
+column is one metric on one dataset. The numbers stand as they are printed in the paper's tables.
+"""
+
+import dataclasses
+import importlib
+import pkgutil
+
+from affectjax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One metric on one dataset."""
+
+    name: str  # as the report prints it
+    data: str  # the dataset, for people
+    datasets: tuple[str, ...]  # what the names of its datasets begin with
+    variant: str  # what the config calls it
+    metric: str = "accuracy"  # the key among a run's metrics
+    unit: float = 1.0  # what a run's number is multiplied by
+    decimals: int = 3
+    spread: str = "seeds"  # what runs differ in: seeds, splits; or groups that are drawn again
+    test_share: float | None = None  # of splits: test clips to one training clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One method with its printed numbers, one a column; None where the table has none."""
+
+    name: str
+    numbers: tuple[float | None, ...]
+    variant: str | None = None  # comma-separated; "" is the config itself, None is literature
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table; `main` names the row that every other one is compared with."""
+
+    number: str
+    title: str
+    config: str  # configs/<config>.py
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    main: str
+    note: str = ""
+
+    def command(self, row: Row, column: Column) -> str:
+        """What follows --config= to run this cell."""
+        words = ",".join(filter(None, (column.variant, row.variant)))
+        return f"configs/{self.config}.py" + (f":{words}" if words else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """A paper and its tables."""
+
+    name: str
+    title: str
+    tables: tuple[Table, ...]
+
+
+def names() -> list[str]:
+    """The papers there are tables of."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> Paper:
+    """The tables of a paper, by the name of its module here."""
+    if name not in names():
+        raise UserError(
+            f"there are no tables of a paper '{name}'", "--paper", f"Use {' or '.join(names())}."
+        )
+    return importlib.import_module(f"{__name__}.{name}").PAPER
