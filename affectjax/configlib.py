@@ -31,6 +31,7 @@ CONSTRUCTORS = {
 }
 OPTIONAL = ("words",)  # only configs that read comments have them
 FREE = ("loss",)  # sections whose keys the model's own losses name
+REMOVED = object()  # what a variant sets a key to that is to be gone, whatever is laid over it
 
 
 def build(base: dict, variants: dict[str, dict], arg: str | None = "") -> config_dict.ConfigDict:
@@ -43,7 +44,7 @@ def build(base: dict, variants: dict[str, dict], arg: str | None = "") -> config
                 f"unknown variant '{name}'", mend=_nearest(name, variants, "The variants are")
             )
         _lay_over(plain, variants[name])
-    return fill(plain)
+    return fill(_without_removed(plain))
 
 
 def fill(plain: dict) -> config_dict.ConfigDict:
@@ -219,13 +220,25 @@ def _nested_copy(tree: dict) -> dict:
 
 def _lay_over(under: dict, over: dict) -> None:
     for key, value in over.items():
+        if under.get(key) is REMOVED:
+            continue
         if isinstance(value, dict) and isinstance(under.get(key), dict):
             _lay_over(under[key], value)
         else:
             under[key] = _nested_copy(value) if isinstance(value, dict) else value
 
 
+def _without_removed(tree: dict) -> dict:
+    return {
+        k: _without_removed(v) if isinstance(v, dict) else v
+        for k, v in tree.items()
+        if v is not REMOVED
+    }
+
+
 def _plain(value):
+    if isinstance(value, (dict, config_dict.ConfigDict)):  # an empty one: others are walked into
+        return dict(value)
     return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 

@@ -2,6 +2,8 @@
 
 import collections
 import csv
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import jax
 import numpy as np
@@ -75,6 +77,8 @@ def evaluate(
             )
         beat()
     arrays = {key: np.concatenate(values) for key, values in collected.items()}
+    if hasattr(model, "combine"):  # several rows of a clip become one
+        arrays, ids = model.combine(arrays, ids)
     _all_counted(ids, source.ids, arrays)
     metrics = {f"loss/{k}": s / w for k, (s, w) in sums.items() if w} | model.metrics(arrays)
     if bad_records == "skip":
@@ -82,13 +86,23 @@ def evaluate(
     return metrics, arrays, ids
 
 
-def write_predictions(path, ids: list[str], source, arrays: dict[str, np.ndarray]) -> None:
-    """A CSV with a row for each row of the evaluation: id, group, and every number predicted."""
+def write_predictions(
+    path,
+    ids: list[str],
+    source,
+    arrays: dict[str, np.ndarray],
+    columns_of: Mapping = MappingProxyType({}),
+) -> None:
+    """A CSV with a row for each row of the evaluation: id, group, and every number predicted.
+
+    `columns_of` may name the columns of an array; otherwise they are numbered.
+    """
     groups = dict(zip(source.ids, source.groups))
     columns = {}
     for key, values in sorted(arrays.items()):
         flat = values.reshape(len(values), -1)
-        names = [key] if values.ndim == 1 else [f"{key}_{i}" for i in range(flat.shape[1])]
+        own = columns_of.get(key, range(flat.shape[1]))
+        names = [key] if values.ndim == 1 else [f"{key}_{name}" for name in own]
         columns |= {name: flat[:, i] for i, name in enumerate(names)}
     with open(path, "w", newline="") as file:
         table = csv.writer(file)

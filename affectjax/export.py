@@ -54,7 +54,10 @@ class Export:
         rows = [self.examples.evaluate(record, part) for part in range(self.examples.parts(record))]
         batch = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
         variables = {"params": self.params, **self.model_state}
-        return jax.device_get(self._apply(variables, batch))
+        found = jax.device_get(self._apply(variables, batch))
+        if hasattr(self.model, "combine"):
+            found, _ = self.model.combine(found, [record["id"]] * len(rows))
+        return found
 
     @functools.cached_property
     def _apply(self):
@@ -110,7 +113,8 @@ def load(folder) -> Export:
         raise UserError(
             "not an export",
             str(folder),
-            "Name a folder that holds config.json and model.safetensors.",
+            "Name a folder that holds config.json and model.safetensors; training leaves one, "
+            "`export`, in its workdir.",
         ) from error
     except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError("the export cannot be read", str(folder), str(error)) from error

@@ -11,6 +11,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 import traceback
 
 from absl import flags
@@ -63,7 +64,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def main(argv: list[str]) -> int:
     """Run one command line; gives the exit status."""
-    before = _stop_at_once()
+    undo = _stop_at_once()
     try:
         return _main(argv)
     except (UserError, BadRecord) as error:
@@ -84,24 +85,40 @@ def main(argv: list[str]) -> int:
         )
         return BAD_INPUT
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        undo()
 
 
 def _stop_at_once():
-    """Until training begins, SIGTERM ends the process; gives what it did before, None: no change.
+    """Until training begins, SIGTERM ends the process; gives what takes that back.
 
     The loop's own handling, and that of a job of several processes, take its place.
     """
+    heard, wake = os.pipe()
+    os.set_blocking(wake, False)
 
-    def end(number, frame):
-        os.write(2, b"stopped where there was nothing to save; the same command goes on\n")
-        os._exit(REQUEUE)  # unwinding out of the middle of an import ends in a crash
+    def handler(number, frame):
+        pass  # a thread does it: the main one may be waiting for other hosts, deaf to signals
+
+    def listen():
+        while number := os.read(heard, 1):
+            if number[0] == signal.SIGTERM and signal.getsignal(signal.SIGTERM) is handler:
+                os.write(2, b"stopped where there was nothing to save; the same command goes on\n")
+                os._exit(REQUEUE)  # unwinding out of the middle of an import ends in a crash
+        os.close(heard)
 
     try:
-        return signal.signal(signal.SIGTERM, end)
+        before = signal.signal(signal.SIGTERM, handler)
     except ValueError:  # not the main thread: the caller stops us
-        return None
+        return lambda: None
+    old = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    threading.Thread(target=listen, name="listening", daemon=True).start()
+
+    def undo():
+        signal.signal(signal.SIGTERM, before)
+        signal.set_wakeup_fd(old)
+        os.close(wake)
+
+    return undo
 
 
 def _main(argv: list[str]) -> int:
@@ -109,12 +126,15 @@ def _main(argv: list[str]) -> int:
         return _help()
     values = flags.FlagValues()
     define_flags(values)
-    config, _ = configlib.parse(argv, values)
+    config, overrides = configlib.parse(argv, values)
+    asked = configlib.config_path(argv)
     on_sample = config.data.dir is None
     if on_sample and values.mode != "plan":
         values = flags.FlagValues()
         define_flags(values)
-        config, _ = configlib.parse(configlib.with_variant(argv, "small"), values)
+        words = configlib.with_variant(argv, "small")
+        config, overrides = configlib.parse(words, values)
+        asked = configlib.config_path(words)
     bounds.check(config)
     if config.train.deterministic:
         os.environ["XLA_FLAGS"] = (
@@ -147,15 +167,15 @@ def _main(argv: list[str]) -> int:
         return _evaluate(config, pathlib.Path(values.export or workdir))
     if values.mode == "export":
         return _export(config, workdir)
-    return _train(config, workdir, on_sample)
+    return _train(config, workdir, on_sample, {"config": asked, "overrides": overrides})
 
 
-def _train(config, workdir: pathlib.Path, on_sample: bool) -> int:
+def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
     """Walk the recipe: run what is left, skip what is finished."""
     from affectjax import hosts, recipes, train
 
     if hosts.is_first():
-        _claim(workdir, config)
+        _claim(workdir, config, asked)
     hosts.barrier("workdir claimed")
     hosts.agree(json.dumps(_bound(config)), "the config", "Give every process the same flags.")
     recipe = recipes.of(config)
@@ -286,8 +306,12 @@ def _bound(config) -> dict:
     return {k: v for k, v in configlib.flatten(config).items() if not k.startswith(MOVABLE)}
 
 
-def _claim(workdir: pathlib.Path, config) -> None:
-    """Write the run's config into the workdir, or hold it against the one that is there."""
+def _claim(workdir: pathlib.Path, config, asked: dict | None = None) -> None:
+    """Write the run's config into the workdir, or hold it against the one that is there.
+
+    `asked` is what the command line said, the config's path with its variants and the overrides:
+    config.json says what was run, and command.json under which name, for the report's tables.
+    """
     path = workdir / "config.json"
     begun = any(workdir.rglob("checkpoints/*/host")) or any(workdir.rglob("result.json"))
     if path.exists() and begun:  # a run that never got to a checkpoint binds nobody
@@ -305,13 +329,21 @@ def _claim(workdir: pathlib.Path, config) -> None:
         return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        partial = workdir / "config.partial"
-        partial.write_text(json.dumps(_bound(config), indent=1))
-        os.replace(partial, path)
+        if asked is not None:
+            given = configlib.to_plain(asked["overrides"]).items()
+            own = {k: v for k, v in given if k == "train.init_from" or not k.startswith(MOVABLE)}
+            _write_json(workdir / "command.json", asked | {"overrides": own})
+        _write_json(path, _bound(config))
     except OSError as error:
         raise UserError(
             f"the workdir cannot be written: {error.strerror}", str(workdir), "Say --workdir=DIR."
         ) from error
+
+
+def _write_json(path: pathlib.Path, value: dict) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=1))
+    os.replace(partial, path)
 
 
 def _help() -> int:

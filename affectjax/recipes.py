@@ -48,17 +48,22 @@ class single:
 class repeat:
     """The config with `times` seeds, each in a folder of its own; mean and deviation at the end."""
 
+    word = "seed"
+
     def __init__(self, times: int = 5, first: int = 0):
         self.times, self.first = times, first
 
     def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
-        for seed in range(self.first, self.first + self.times):
-            name = f"seed-{seed}"
+        for number in range(self.first, self.first + self.times):
+            name = f"{self.word}-{number}"
             if name not in finished:
                 own = copy.deepcopy(config)
-                own.train.seed = seed
+                self.change(own, number)
                 return Run(name, own, config.train.init_from)
         return None
+
+    def change(self, config: config_dict.ConfigDict, number: int) -> None:
+        config.train.seed = number
 
     def summary(self, finished: dict[str, dict]) -> dict:
         columns: dict[str, list[float]] = {}
@@ -74,4 +79,16 @@ class repeat:
         return summary
 
 
-RECIPES = {"single": single, "repeat": repeat}
+class splits(repeat):
+    """The config on each of the dataset's partitions 0, 1, ..., with the same seed for each."""
+
+    word = "split"
+
+    def __init__(self, times: int = 10, first: int = 0):
+        super().__init__(times, first)
+
+    def change(self, config: config_dict.ConfigDict, number: int) -> None:
+        config.data.partition = str(number)
+
+
+RECIPES = {"single": single, "repeat": repeat, "splits": splits}

@@ -29,7 +29,7 @@ from affectjax import (
     update,
     watchdog,
 )
-from affectjax.data import pipeline, vocabulary
+from affectjax.data import moments, pipeline, vocabulary
 from affectjax.errors import UserError
 
 
@@ -215,9 +215,12 @@ class Training:
             ema=bool(s.ema),
             window=update.window(tasks),
         )
-        first["model_state"] = initialise.from_statistics(
-            first["model_state"], self.data.dataset.metadata["statistics"]
-        )
+        statistics = self.data.dataset.metadata["statistics"]
+        if not set(self.config.model.modalities) <= set(statistics):  # of a partition, then
+            statistics = statistics | moments.of_source(self.train)
+        if hasattr(self.examples, "statistics"):  # of targets, over the clips trained on
+            statistics = statistics | self.examples.statistics(self.train)
+        first["model_state"] = initialise.from_statistics(first["model_state"], statistics)
         if start_from:
             first |= initialise.from_export(first, start_from, s.init_new, s.init_drop)
         hosts.say(sharding.table(first["params"], self.mesh))
@@ -422,7 +425,8 @@ class Training:
             )
         if part == "test" and hosts.is_first():
             path = self.workdir / "predictions_test.csv"
-            evaluate.write_predictions(path, ids, self.data.parts[part], arrays)
+            names = self.model.columns() if hasattr(self.model, "columns") else {}
+            evaluate.write_predictions(path, ids, self.data.parts[part], arrays, names)
         return metrics
 
     def _validate(self, step: int) -> dict[str, float]:
@@ -438,7 +442,8 @@ class Training:
                 )
             sign = 1 if self.saves.mode == "max" else -1
             before = self.host["best"]
-            if before is None or sign * metrics[name] > sign * before:
+            # an undefined metric is no better than any, nor than none
+            if sign * metrics[name] > (-math.inf if before is None else sign * before):
                 self.host |= {"best": metrics[name], "best_step": step, "waited": 0}
             else:
                 self.host["waited"] += 1

@@ -159,7 +159,7 @@ def without_comments(folder: pathlib.Path, into: pathlib.Path) -> pathlib.Path:
 BAD = {
     "an unknown key": (["--config.train.bacth=1"], "train.batch"),
     "no such directory": (["--config.data.dir=nowhere"], "nowhere"),
-    "an empty directory": (["--config.data.dir=empty"], "data_prep.sample"),
+    "an empty directory": (["--config.data.dir=empty"], "data_prep.build"),
     "another width": (["--config.model.modalities.image=33"], "--config.model.modalities.image=32"),
     "no comments": (["--config.data.dir=mute"], "comments"),
     "a mesh that does not divide": (["--config.mesh.tensor=3"], "divide the 8 devices"),

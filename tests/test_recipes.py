@@ -42,6 +42,14 @@ def test_repeat_goes_on_where_it_stopped(config):
     assert [run.name for run in seen] == ["seed-1", "seed-2"]
 
 
+def test_splits_give_every_partition_a_folder(config):
+    seen, finished = walk(recipes.splits(times=3), config)
+    assert [run.name for run in seen] == ["split-0", "split-1", "split-2"]
+    assert [run.config.data.partition for run in seen] == ["0", "1", "2"]
+    assert {run.config.train.seed for run in seen} == {config.train.seed}
+    assert recipes.splits(times=3).summary(finished)["score/deviation"] == 1.0
+
+
 def test_a_config_chooses_its_recipe_and_its_arguments():
     base = {**tam_pretrain.BASE, "recipe": {"name": "repeat", "times": 2}}
     config = configlib.build(base, {}, "")

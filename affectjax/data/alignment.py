@@ -6,8 +6,12 @@ stands for the time (j + 0.5) / rate. Nothing here looks at what a feature means
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+
+from affectjax.errors import UserError
 
 _TIE = 1e-6  # a row; keeps rounding from deciding which of two equally near rows is taken
 
@@ -66,3 +70,42 @@ def align(
         out[:kept] = features[nearest[0] : nearest[0] + kept]
     else:
         out[:kept] = features[nearest]
+
+
+def feature_shapes(modalities: Mapping[str, int], segments: int) -> dict[str, tuple]:
+    """Shape without B, and dtype, of the features of an example and of their presence."""
+    shapes: dict[str, tuple] = {}
+    for m, width in modalities.items():
+        shapes[f"features/{m}"] = ((segments, width), np.float16)
+        shapes[f"present/{m}"] = ((segments,), np.bool_)
+    return shapes
+
+
+def fill(
+    record: Mapping[str, Any],
+    modalities: Mapping[str, int],
+    first: int,
+    count: int,
+    seconds: float,
+    hide: Sequence[str],
+    example: Mapping[str, np.ndarray],
+) -> None:
+    """Put a record's segments first .. first + count into a zeroed example; `hide` names what stays
+    out."""
+    for m, width in modalities.items():
+        features = record["features"].get(m)
+        if features is None:
+            raise UserError(
+                f"there is no modality {m}",
+                f"record {record['id']}",
+                f"The dataset has {', '.join(record['features'])}.",
+            )
+        if features.ndim != 2 or (len(features) and features.shape[1] != width):
+            raise UserError(
+                f"features of shape {features.shape} where width {width} is configured",
+                f"{m} of {record['id']}",
+                "Set the width in the config to the dataset's, or build the dataset again.",
+            )
+        if m not in hide:
+            out, present = example[f"features/{m}"], example[f"present/{m}"]
+            align(features, record["rate"][m], first, count, seconds, out, present)

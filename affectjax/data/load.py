@@ -3,8 +3,10 @@
 import dataclasses
 import pathlib
 
-from affectjax.data import records, sample, splits
+from affectjax.data import records, sample, sample_keyframes, splits
 from affectjax.errors import UserError
+
+STORIES = {"episodes": sample.prepare, "keyframes": sample_keyframes.prepare}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +28,14 @@ def load(
     dir: str | None = None,
     train: str = "train",
     test: str = "test",
+    partition: str | None = None,
     validation: float = 0.0,
     validation_seed: int = 0,
+    per_class: int = 0,
+    per_class_seed: int = 0,
     permute_comments: bool = False,
     permute_seed: int = 0,
+    sample_story: str = "episodes",
     sample_size: str = "quick",
     sample_seed: int = 0,
     sample_format: str = "tfrecord",
@@ -37,15 +43,25 @@ def load(
 ) -> Data:
     """Open the dataset in `dir`, or make and open the built-in sample where `dir` is unset.
 
-    `validation` is a fraction of the training groups; `permute_comments` gives every training
-    clip the comments of another group's clip (a control: nothing of the video is left in them).
+    A dataset that keeps all its clips in one split and several ways to divide them (the ten of
+    VideoEmotion-8) needs `partition`, the name of one; `train` and `test` are then parts of that.
+    `validation` is a fraction of the training groups; `per_class` keeps so many training clips of
+    each label after that, 0 all; `permute_comments` gives every training clip the comments of
+    another group's clip (a control: nothing of the video is left in them).
     """
     if dir is None:
-        dir = sample.prepare(
+        if sample_story not in STORIES:
+            raise UserError(
+                f"the sample has no stories of {sample_story!r}",
+                "data.sample_story",
+                f"Choose from {', '.join(STORIES)}.",
+            )
+        dir = STORIES[sample_story](
             pathlib.Path(sample_dir), sample_size, sample_seed, format=sample_format
         )
     dataset = records.open_dataset(dir)
-    parts = {"train": dataset.split(train)}
+    sets = _sets(dataset, partition)
+    parts = {"train": sets(train)}
     if validation:
         if not 0 < validation < 1:
             raise UserError(f"data.validation is {validation}", mend="Give a fraction of 1.")
@@ -58,8 +74,39 @@ def load(
             )
         parts["validation"] = splits.Subset(parts["train"], held)
         parts["train"] = splits.Subset(parts["train"], kept)
+    if per_class:
+        kept = splits.per_class(
+            parts["train"].groups, parts["train"].labels, per_class, per_class_seed
+        )
+        parts["train"] = splits.Subset(parts["train"], kept)
     if permute_comments:
         parts["train"] = splits.PermutedComments(parts["train"], permute_seed)
     if test:
-        parts["test"] = dataset.split(test)
+        parts["test"] = sets(test)
     return Data(dataset, parts)
+
+
+def _sets(dataset: records.Dataset, partition: str | None):
+    """The function that gives a named set of clips: a split, or a part of a partition."""
+    known, where = dataset.metadata.get("partitions"), str(dataset.folder)
+    if partition is None:
+        if known and "train" not in dataset.splits:
+            raise UserError(
+                f"the dataset can be divided in {len(known['table'])} ways",
+                where,
+                f"Say --config.data.partition=NAME: {', '.join(known['table'])}.",
+            )
+        return dataset.split
+    if not known or str(partition) not in known["table"]:
+        names = ", ".join(known["table"]) if known else "it has none, leave data.partition out"
+        raise UserError(f"the dataset has no partition {str(partition)!r}", where, f"{names}.")
+    whole, row = dataset.split(known["split"]), known["table"][str(partition)]
+
+    def part(name: str) -> splits.Subset:
+        if name not in known["parts"]:
+            mend = f"Choose one of: {', '.join(known['parts'])}."
+            raise UserError(f"the partition has no part {name!r}", where, mend)
+        letter = str(known["parts"].index(name))
+        return splits.Subset(whole, [i for i, other in enumerate(row) if other == letter])
+
+    return part

@@ -38,6 +38,34 @@ def by_group(groups: Sequence[str], fractions: Sequence[float], seed: int) -> li
     return [np.flatnonzero(of_record == i) for i in range(len(fractions))]
 
 
+def per_class(groups: Sequence[str], labels: Sequence[int], count: int, seed: int) -> np.ndarray:
+    """Ascending record numbers: `count` of every label, from as few groups as a fixed order gives.
+
+    Groups come in a random order that the seed fixes, and each gives all its records of labels
+    that still lack some; so the choice of a smaller count lies within that of a larger one.
+    Records of unknown label (-1) are never chosen.
+    """
+    groups, labels = np.asarray(groups), np.asarray(labels)
+    known = np.unique(labels[labels >= 0])
+    have = {int(k): int((labels == k).sum()) for k in known}
+    short = [k for k, n in have.items() if n < count]
+    if short or not have:
+        raise UserError(
+            f"label {short[0]} has {have[short[0]]} clips to train on, data.per_class asks for "
+            f"{count}"
+            if short
+            else "no clip to train on has a label",
+            "splits",
+            "Lower data.per_class, or take a larger split.",
+        )
+    names = np.unique(groups)
+    place = np.empty(len(names), np.int64)
+    place[np.random.default_rng(seed).permutation(len(names))] = np.arange(len(names))
+    order = np.argsort(place[np.searchsorted(names, groups)], kind="stable")
+    chosen = [order[labels[order] == k][:count] for k in known]
+    return np.sort(np.concatenate(chosen))
+
+
 class Subset:
     """The records of a source with the given numbers, in that order."""
 

@@ -67,10 +67,7 @@ class CommentExamples:
     def spec(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Shape without B, and dtype, of every array of an example."""
         t, (n, c, p) = self.segments, self.limits
-        shapes = {}
-        for m, width in self.modalities.items():
-            shapes[f"features/{m}"] = ((t, width), np.float16)
-            shapes[f"present/{m}"] = ((t,), np.bool_)
+        shapes = alignment.feature_shapes(self.modalities, t)
         for key in ("tokens", "token_comment", "token_position"):
             shapes[key] = ((n,), np.int32)
         for key in ("masked_at", "masked_word", "masked_comment"):
@@ -205,30 +202,9 @@ class CommentExamples:
         example = self.empty()
         example["weight"][...] = 1
         count = min(self._count(record) - first, self.segments)
-        for m, width in self.modalities.items():
-            features = record["features"].get(m)
-            if features is None:
-                raise UserError(
-                    f"there is no modality {m}",
-                    f"record {record['id']}",
-                    f"The dataset has {', '.join(record['features'])}.",
-                )
-            if features.ndim != 2 or (len(features) and features.shape[1] != width):
-                raise UserError(
-                    f"features of shape {features.shape} where width {width} is configured",
-                    f"{m} of {record['id']}",
-                    "Set the width in the config to the dataset's, or build the dataset again.",
-                )
-            if m not in self.hide:
-                alignment.align(
-                    features,
-                    record["rate"][m],
-                    first,
-                    count,
-                    self.segment_seconds,
-                    example[f"features/{m}"],
-                    example[f"present/{m}"],
-                )
+        alignment.fill(
+            record, self.modalities, first, count, self.segment_seconds, self.hide, example
+        )
 
         comment, position, word = packing.words_of(flat["length"], chosen)
         begins = position == 0

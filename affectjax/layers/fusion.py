@@ -43,9 +43,10 @@ class Fusion:
     layers: int
     heads: int
     ffn: int
-    kind: str = "ctm"  # "ctm" | "inner" | "cross"
+    kind: str = "ctm"  # "ctm" | "inner" | "cross"; `layers.readout` knows more
     norm: str = "pre"  # "pre" | "post"
-    share: str = "layer"  # output product, feed-forward and norms: one a "layer" or a "modality"
+    # output product, feed-forward and norms of these three: one a "layer" or a "modality"
+    share: str = "layer"
     positions: str = "sinusoids"  # how the learned table starts: "sinusoids" | "normal"
     dropout: float = 0.0
     form: str = "auto"  # "auto" | "unrolled" | "scan"
@@ -125,9 +126,7 @@ def with_first_row(present: jax.Array) -> jax.Array:
     return jnp.concatenate([present.any(1, keepdims=True), present], axis=1)
 
 
-def with_first(
-    p: Mapping[str, Any], modality: str, x: jax.Array, present: jax.Array
-) -> jax.Array:
+def with_first(p: Mapping[str, Any], modality: str, x: jax.Array, present: jax.Array) -> jax.Array:
     """[B, T, D] -> [B, T+1, D]: first token, positions; absent rows carry their position only."""
     batch, segments, width = x.shape
     x = jnp.where(present[..., None], x, jnp.zeros_like(x))

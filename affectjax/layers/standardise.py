@@ -17,8 +17,11 @@ class Standardise(nn.Module):
     width: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, back: bool = False) -> jax.Array:
+        """x in units of the deviation; `back`: such an x in the data's own units again."""
         mean = self.variable(COLLECTION, "mean", jnp.zeros, (self.width,)).value
         deviation = self.variable(COLLECTION, "deviation", jnp.ones, (self.width,)).value
+        if back:
+            return x.astype(jnp.float32) * deviation + mean
         inverse = jnp.where(deviation > 0, 1 / jnp.where(deviation > 0, deviation, 1.0), 0.0)
         return (x.astype(jnp.float32) - mean) * inverse

@@ -14,8 +14,10 @@ import numpy as np
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.decoder import Decoder, decode, decoder_tree, word_logits
-from affectjax.layers.dense import dense, dense_tree, fold
+from affectjax.layers.dense import fold
 from affectjax.layers.fusion import Fusion, fuse, fusion_tree
+from affectjax.layers.fusion_flops import fusion_flops
+from affectjax.layers.inputs import embed, projection_tree
 from affectjax.layers.parameters import Parameters
 from affectjax.layers.standardise import Standardise
 
@@ -73,19 +75,7 @@ class TAM(nn.Module):
                     "model",
                     "Choose a divisor.",
                 )
-        common = dict(norm=self.norm, dropout=self.dropout, form=self.form, remat=self.remat)
-        self.fusion_settings = Fusion(
-            names=tuple(sorted(self.modalities)),
-            segments=self.segments,
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
-            ffn=self.ffn,
-            kind=self.fusion,
-            share=self.share,
-            positions=self.positions,
-            **common,
-        )
+        self.fusion_settings = self._fusion()
         self.decoder_settings = Decoder(
             vocabulary=padded(self.vocabulary),
             width=self.width,
@@ -93,14 +83,18 @@ class TAM(nn.Module):
             heads=self.decoder_heads,
             ffn=self.ffn,
             max_words=self.max_words,
+            norm=self.norm,
             tied=self.tied,
-            **common,
+            dropout=self.dropout,
+            form=self.form,
+            remat=self.remat,
         )
-        if self.standardise:
-            self.to_unit = {
-                m: Standardise(w, name=f"standardise_{m}") for m, w in self.modalities.items()
-            }
-        projections = {m: dense_tree(w, self.width) for m, w in sorted(self.modalities.items())}
+        self.to_unit = {
+            m: Standardise(w, name=f"standardise_{m}")
+            for m, w in self.modalities.items()
+            if self.standardise
+        }
+        projections = projection_tree(self.modalities, self.width)
         self.project_parameters = Parameters(projections, name="project")
         self.fusion_parameters = Parameters(fusion_tree(self.fusion_settings), name="fusion")
         self.decoder_parameters = Parameters(decoder_tree(self.decoder_settings), name="decoder")
@@ -138,22 +132,28 @@ class TAM(nn.Module):
         time, time_hits = time_task(scores * scale, f_mask[:, 1:], batch)
         return {"word": word, "time": time}, word_hits | time_hits
 
+    def _fusion(self) -> Fusion:
+        return Fusion(
+            names=tuple(sorted(self.modalities)),
+            segments=self.segments,
+            width=self.width,
+            layers=self.layers,
+            heads=self.heads,
+            ffn=self.ffn,
+            kind=self.fusion,
+            norm=self.norm,
+            share=self.share,
+            positions=self.positions,
+            dropout=self.dropout,
+            form=self.form,
+            remat=self.remat,
+        )
+
     def _represent(self, batch: Batch, key: Array | None) -> tuple[Array, Array]:
-        p, s = self.project_parameters(), self.fusion_settings
-        features, present = {}, {}
-        for m in s.names:
-            x, there = batch[f"features/{m}"], batch[f"present/{m}"]
-            if x.shape[1] > self.segments:
-                raise UserError(
-                    f"{x.shape[1]} segments in a batch, {self.segments} positions in the model",
-                    f"features/{m}",
-                    "Raise segments in the model or lower it in the data.",
-                )
-            # whatever padding holds, even NaN, must not reach a product
-            x = jnp.where(there[..., None], x, jnp.zeros_like(x))
-            if self.standardise:
-                x = jnp.where(there[..., None], self.to_unit[m](x), 0.0)
-            features[m], present[m] = dense(p[m], x.astype(self.dtype)), there
+        s = self.fusion_settings
+        features, present = embed(
+            self.project_parameters(), batch, s.names, self.segments, self.to_unit, self.dtype
+        )
         return fuse(self.fusion_parameters(), features, present, s, fold(key, 0))
 
     def _dropout_key(self, train: bool) -> Array | None:
@@ -161,21 +161,11 @@ class TAM(nn.Module):
 
     def flops(self, batch: Mapping[str, np.ndarray]) -> float:
         """FLOPs of one forward pass over the real tokens of a host batch (2 m n k a product)."""
-        d, ffn, layers = self.width, self.ffn, self.layers
-        total, rows = 0.0, {}
-        for m, width in self.modalities.items():
-            there = np.asarray(batch[f"present/{m}"])
-            total += 2 * there.sum() * width * d
-            rows[m] = there.sum(1) + there.any(1)  # [B] rows with the first token
-        joined = 2 if self.fusion == "ctm" else 1
-        every = sum(n.sum() for n in rows.values())
-        total += layers * 2 * every * ((3 + joined) * d * d + 2 * d * ffn)
-        for m, queries in rows.items():
-            for n, keys in rows.items():
-                if self.fusion == ("cross" if m == n else "inner"):
-                    continue
-                total += layers * 4 * (queries * keys).sum() * d
-        seen = np.any([np.asarray(batch[f"present/{m}"]) for m in self.modalities], axis=0)
+        d, ffn, s = self.width, self.ffn, self._fusion()
+        there = np.stack([np.asarray(batch[f"present/{m}"]) for m in s.names], axis=1)
+        widths = [self.modalities[m] for m in s.names]
+        total = 2 * (there.sum((0, 2)) * widths).sum() * d + fusion_flops(s, there)
+        seen = there.any(1)  # [B, T]
         f_rows = seen.sum(1) + seen.any(1)  # [B]
         comment = np.asarray(batch["token_comment"])
         tokens = (comment > 0).sum(1)

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from affectjax.data import records
+from affectjax.data import moments, records
 from affectjax.data.moments import Moments
+from affectjax.errors import BadRecord
 
 
 def test_equal_to_numpy_over_all_rows():
@@ -40,3 +41,17 @@ def test_a_dataset_tells_its_training_split_alone(tmp_path):
     metadata = records.open_dataset(tmp_path / "set").metadata
     assert json.loads(json.dumps(metadata["statistics"]))["image"]["mean"] == [2.0] * 3
     assert metadata["statistics"]["image"]["deviation"] == pytest.approx([1.0] * 3)
+
+
+def test_a_source_s_own_clips_leave_out_the_unreadable():
+    class Source:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            if i == 1:
+                raise BadRecord("shard", 1, "damaged")
+            return {"features": {"image": np.full((2, 1), float(i))}}
+
+    found = moments.of_source(Source())["image"]
+    assert found == {"rows": 4, "mean": [1.0], "deviation": [1.0]}
