@@ -173,7 +173,7 @@ def _gathered(value) -> np.ndarray:
     """The whole array on this host, wherever its parts are."""
     if jax.process_count() > 1:
         value = multihost_utils.process_allgather(value, tiled=True)
-    return np.ascontiguousarray(value)
+    return np.asarray(value, order="C")  # ascontiguousarray would make a number a row of one
 
 
 def _card(about: dict, arrays: dict) -> str:
