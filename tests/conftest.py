@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 import jax
 import pytest
@@ -17,6 +18,10 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_compilation_cache_dir", str(CACHE / "compiled"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 flags.FLAGS.mark_as_parsed()  # absl refuses to answer before main ran, and grain asks
+
+# Jobs in the background ignore Ctrl-C, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A failure in continuous integration must be one that can be run again.
 settings.register_profile("steady", derandomize=True, deadline=None)

@@ -8,14 +8,21 @@ from affectjax import bounds, configlib
 from affectjax.errors import UserError
 from configs import tam_pretrain
 
+CONFIGS = {
+    name: importlib.import_module(f"configs.{name}")
+    for name in ("tam_pretrain", "tam_finetune", "vaanet", "cten")
+}
 
-@pytest.mark.parametrize("name", ["", *tam_pretrain.VARIANTS])
+
+@pytest.mark.parametrize("name", CONFIGS)
 def test_every_variant_is_within_the_bounds(name):
-    bounds.check(importlib.import_module("configs.tam_pretrain").get_config(name))
+    for variant in ("", *CONFIGS[name].VARIANTS):
+        bounds.check(CONFIGS[name].get_config(variant))
 
 
 def test_every_bound_is_of_a_key_that_exists():
-    assert set(bounds.BOUNDS) <= set(configlib.flatten(tam_pretrain.get_config("")))
+    keys = [configlib.flatten(config.get_config("")) for config in CONFIGS.values()]
+    assert set(bounds.BOUNDS) <= set().union(*keys)
 
 
 @pytest.mark.parametrize(
