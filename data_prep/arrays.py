@@ -2,14 +2,36 @@
 
 import csv
 import functools
+import hashlib
+import json
+import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from affectjax.errors import UserError
+from data_prep import find
 
 ENDINGS = (".npy", ".npz", ".h5", ".hdf5", ".csv")
+
+
+def digest(features: str, manifest: str | None, settings: Any) -> str:
+    """Of the settings and of all files that an import may read."""
+    root = pathlib.Path(features)
+    paths = [root] if root.is_file() else sorted(find.files(root, ENDINGS))
+    if manifest is not None and not root.is_file():
+        paths.append(pathlib.Path(manifest))
+    found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in paths:
+        name = path.relative_to(root) if path.is_relative_to(root) else ""
+        found.update(os.fsencode(name) + b"\n")
+        try:
+            with open(path, "rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise UserError(f"The file cannot be read: {error.strerror}", str(path)) from error
+    return found.hexdigest()
 
 
 def beside(stem: pathlib.Path) -> pathlib.Path | None:

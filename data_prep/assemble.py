@@ -87,6 +87,10 @@ def modalities(local: runner.Local) -> dict[str, dict]:
 
 def chosen(plan: Plan, sources: Sources) -> dict[str, list[Clip]]:
     """The clips of every split, those of one source together, in the order of the sources."""
+    if sources.by_name and len(sources.skipped) == len(sources.by_name):
+        name, reason = next(iter(sources.skipped.items()))
+        what = f"all {len(sources.skipped)} sources failed; {name}: {reason}"
+        raise UserError(what, mend="Mend that first, and start the same command again.")
     place = {name: i for i, name in enumerate(sources.by_name)}
     found = {
         split: sorted(clips, key=lambda clip: (place[clip.source], clip.start, clip.id))

@@ -16,6 +16,7 @@ import sys
 import time
 from typing import Any
 
+from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
 from affectjax.media import extractor as extractors
 from data_prep import (
@@ -71,10 +72,11 @@ def _main(flags: argparse.Namespace) -> int:
         return importing.main(flags, out)
     begun = time.monotonic()
     builder = builders.named(flags.dataset)
-    if flags.workers < 1:
-        raise UserError("--workers is at least 1", mend="Say --workers=N.")
+    command.check(flags)
     with_comments = getattr(builder, "COMMENTS", False)
     words = lexicon.load(flags.lexicon) if with_comments else None
+    if words is not None:
+        print(f"lexicon: {words.told()}")
     request = Request(
         videos=find.folder(flags.videos, "--videos", "the folder of the videos"),
         comments=find.folder(flags.comments, "--comments", "their folder")
@@ -91,7 +93,7 @@ def _main(flags: argparse.Namespace) -> int:
     spec = assemble.spec(plan, local)
     metadata = _metadata(flags, request, plan, local)
     place.check(out, {**metadata, "format": flags.format}, flags.overwrite)
-    with place.lock(out, settings.folder, alone=share is None):
+    with place.lock(out, alone=share is None):
         mine = plan.sources if share is None else plan.sources[share[0] :: share[1]]
         local.store.sweep()
         _extract(flags, local, mine)
@@ -109,10 +111,15 @@ def _main(flags: argparse.Namespace) -> int:
             print(f"already there: {out}")
         else:
             place.sweep(out)
+            if not flags.overwrite and (out / records.METADATA).exists():
+                what = "A dataset of other inputs stands there, or a damaged one"
+                raise UserError(what, str(out), place.OTHER)
             assemble.write(
                 out, flags.dataset, spec, clips, sources, metadata, flags.format, flags.overwrite
             )
-    page = report.write(out, report.of_sources(plan, sources, clips))
+    told = report.of_sources(plan, sources, clips)
+    told["skipped"] = {**told["skipped"], **_left_out(request, plan)}
+    page = report.write(out, told)
     if not stands:
         print(f"made: {out}")
     if local.store.damaged:
@@ -120,6 +127,17 @@ def _main(flags: argparse.Namespace) -> int:
     took = duration(time.monotonic() - begun)
     print(f"{report.summary(page)}\nreport: {out / report.PAGE} ({took} in all)")
     return COMPLETE
+
+
+def _left_out(request: Request, plan: Plan) -> dict[str, str]:
+    """{file: reason} of the files that became no source and are no part of one."""
+    kinds = [(request.videos, find.VIDEOS, [one.video for one in plan.sources])]
+    if said := [one.comments for one in plan.sources if one.comments]:
+        kinds.append((request.comments or request.videos, find.COMMENTS, said))
+    found = {}
+    for root, endings, taken in kinds:
+        found |= find.unnamed(root, endings) | find.passed_over(taken, root, endings)
+    return found
 
 
 def _settings(flags, builder, out: pathlib.Path, with_comments: bool) -> runner.Settings:
@@ -156,7 +174,14 @@ def _extractors(flags) -> tuple:
                             find.nearest(name, names))  # fmt: skip
     found, weighed = [], False
     for name in names:
-        options = dict(given.get(name, {}))
+        if ":" not in name and name not in extractors.BUILT_IN:
+            mend = find.nearest(name, [*extractors.BUILT_IN, "package.module:Class"])
+            raise UserError(f"there is no extractor {name!r}", "--extractors", mend)
+        options = given.get(name, {})
+        if not isinstance(options, dict):
+            mend = "Write {extractor: {option: value}}."
+            raise UserError(f"{name} has no options but {options!r}", "--extractor-options", mend)
+        options = dict(options)
         if flags.weights is not None and _takes_weights(name):
             weighed = True
             own = pathlib.Path(flags.weights, name)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 from typing import Any
 
@@ -78,6 +79,16 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--manifest", metavar="CSV", help="of `import`: the clips")
     add("--features", metavar="DIR", help="of `import`: the arrays, or an MMSA-FET .pkl")
     return found
+
+
+def check(flags: argparse.Namespace) -> None:
+    """Numbers that are out of their range."""
+    if flags.workers < 1:
+        raise UserError("--workers is at least 1", mend="Say --workers=N.")
+    for name in ("timeout", "memory"):
+        value = getattr(flags, name)
+        if value is not None and not (0 < value < math.inf):
+            raise UserError(f"--{name} is above 0, not {value}", mend=f"Say --{name}=NUMBER.")
 
 
 def json_flag(flags: argparse.Namespace, name: str) -> dict[str, Any]:

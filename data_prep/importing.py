@@ -28,7 +28,7 @@ import numpy as np
 
 from affectjax.data import records
 from affectjax.errors import COMPLETE, UserError
-from data_prep import builders, command, find, imports, place, report
+from data_prep import arrays, builders, command, find, imports, place, report
 from data_prep.features import narrow
 from data_prep.imports import Entry
 
@@ -51,7 +51,11 @@ def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
     if options["padding"] not in ("none", "zeros"):
         mend = find.nearest(options["padding"], ("none", "zeros"))
         raise UserError(f"padding cannot be {options['padding']!r}", "--options", mend)
-    entries = imports.entries(pathlib.Path(flags.features), flags.manifest, options)
+    try:
+        entries = imports.entries(pathlib.Path(flags.features), flags.manifest, options)
+    except OSError as error:
+        what = f"The features cannot be read: {error.strerror}"
+        raise UserError(what, str(error.filename), "Allow reading them.") from error
     taught = _targets(entries, options)
     widths = _widths(entries, options)
     spec = records.Spec(modalities=widths, label_names=taught.labels, value_names=taught.values)
@@ -70,12 +74,21 @@ def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
         by_split.setdefault(entry.split, []).append(entry)
     order = sorted(by_split, key=lambda s: (s != "train", s == "test", s))
     splits = {s: _records(by_split[s], taught, widths, options, told) for s in order}
-    place.sweep(out)
-    records.write(
-        out, "imported", spec, splits, format=flags.format, metadata=metadata,
-        overwrite=flags.overwrite,
-    )  # fmt: skip
-    page = report.write(out, told)
+    metadata["build"] = arrays.digest(flags.features, flags.manifest, [metadata, flags.format])
+    with place.lock(out):
+        stands = place.stands(out, metadata)
+        if stands and (out / report.PAGE).is_file():
+            print(f"already there: {out}")
+            return COMPLETE
+        if not (flags.overwrite or stands) and (out / records.METADATA).is_file():
+            what = "A dataset of other inputs or settings stands there, or a damaged one"
+            raise UserError(what, str(out), place.OTHER)
+        place.sweep(out)
+        records.write(
+            out, "imported", spec, splits, format=flags.format, metadata=metadata,
+            overwrite=flags.overwrite or stands,
+        )  # fmt: skip
+        page = report.write(out, told)
     print(f"made: {out}\n{report.summary(page)}\nreport: {out / report.PAGE}")
     return COMPLETE
 
@@ -96,10 +109,14 @@ def _targets(entries: list[Entry], options: Mapping[str, Any]) -> _Targets:
         if not {"value", "above"} <= set(rule) <= {"value", "above", "names"}:
             mend = 'Write {"value": name, "above": number, "names": [low, high]}.'
             raise UserError("the option label is not whole", "--options", mend)
+        if isinstance(rule["above"], bool) or not isinstance(rule["above"], (int, float)):
+            raise UserError(f"label cannot lie above {rule['above']!r}", "--options")
         if rule["value"] not in values:
             mend = find.nearest(rule["value"], values) if values else "There are no values."
             raise UserError(f"there is no value {rule['value']!r}", "--options", mend)
         names = tuple(rule.get("names") or (f"up to {rule['above']}", f"above {rule['above']}"))
+        if len(names) != 2 or len(set(map(str, names))) < 2:
+            raise UserError("the option label has not two names", "--options", "Say [low, high].")
 
         def above(entry: Entry) -> int:
             value = entry.values.get(rule["value"], np.nan)
@@ -110,6 +127,8 @@ def _targets(entries: list[Entry], options: Mapping[str, Any]) -> _Targets:
     numbers = all(label.lstrip("-").isdigit() for label in said)
     ordered = sorted(said, key=int) if numbers else sorted(said)
     names = tuple(map(str, options["labels"])) or tuple(ordered)
+    if len(set(names)) < len(names):
+        raise UserError(f"the option labels names a class twice: {names}", "--options")
     if numbers and options["labels"]:  # the numbers are places in the list
         places = {str(i): i for i in range(len(names))} | {n: i for i, n in enumerate(names)}
     else:

@@ -79,7 +79,9 @@ def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks) -> list[Entry]:
         if not row["id"]:
             raise UserError("a clip has no id", where)
         split = row.get("split") or "train"
-        at = _number(row.get("row"), where, place.get(split, 0))
+        at = _second(row.get("row"), where, place.get(split, 0))
+        if at != int(at):
+            raise UserError(f"the row {at} is no whole number", where)
         place[split] = place.get(split, 0) + 1
         features: dict[str, Callable[[], np.ndarray]] = {}
         for name in modalities:
@@ -88,8 +90,8 @@ def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks) -> list[Entry]:
         for (name, part), path in stacks.items():
             if part == split:
                 features.setdefault(name, _one(path, name, int(at)))
-        start = _number(row.get("start"), where, 0.0)
-        end = _number(row.get("end"), where, None)
+        start = _second(row.get("start"), where, 0.0)
+        end = _second(row.get("end"), where, None)
         if end is not None and end < start:
             raise UserError(f"{row['id']} ends before it starts", where)
         values = {
@@ -125,6 +127,14 @@ def _number(text: str | None, where: str, default: Any) -> Any:
         value = float("inf")
     if np.isinf(value):
         raise UserError(f"{text!r} is no number", where)
+    return value
+
+
+def _second(text: str | None, where: str, default: Any) -> Any:
+    """A number that says where something is: not below 0, and never missing by a word."""
+    value = _number(text, where, default)
+    if value is not None and not value >= 0:
+        raise UserError(f"{text!r} is no number from 0", where)
     return value
 
 

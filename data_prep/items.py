@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -99,6 +100,8 @@ class Store:
         path = os.path.abspath(path)
         try:
             now = os.stat(path)
+            if not stat.S_ISREG(now.st_mode):
+                raise UserError("This is no regular file", path)
             stamp = (path, now.st_size, now.st_mtime_ns)
             known = self._known()
             if stamp not in known:

@@ -34,6 +34,12 @@ class Lexicon:
     emotions: dict[str, tuple[str, ...]]
     polarities: dict[str, int] = dataclasses.field(default_factory=dict)
     notes: Counter[str] = dataclasses.field(default_factory=Counter)
+    kind: str = ""  # what its file was taken for
+
+    def told(self) -> str:
+        """Its kind and what it holds, in a few words: whether it was read as it was meant."""
+        classes = f"{len(self.classes)} class" + "es" * (len(self.classes) != 1)
+        return f"{self.kind or 'words'}: {len(self):,} emotional entries, {classes}"
 
     def __len__(self) -> int:
         return len(self.emotions)
@@ -158,14 +164,16 @@ def load(path: str | os.PathLike) -> Lexicon:
             (word, names, 1 if names[0] in good else -1)
             for word, names in sample_world.lexicon().items()
         ]
-        return build(rows)
+        return build(rows, kind="the sample's lexicon")
     notes = Counter()
-    rows = lexicon_files.read(str(path), notes)
-    return build(rows, notes)
+    kind, rows = lexicon_files.read(str(path), notes)
+    return build(rows, notes, kind)
 
 
 def build(
-    rows: Iterable[tuple[str, Iterable[str], int | None]], notes: Counter[str] | None = None
+    rows: Iterable[tuple[str, Iterable[str], int | None]],
+    notes: Counter[str] | None = None,
+    kind: str = "",
 ) -> Lexicon:
     """Of (word, emotions, polarity or None) rows. Rows of one word are united.
 
@@ -191,4 +199,4 @@ def build(
         if total:
             polarities[word] = 1 if total > 0 else -1
     found = {word: tuple(sorted(names)) for word, names in emotions.items() if names}
-    return Lexicon(found, polarities, +notes)
+    return Lexicon(found, polarities, +notes, kind)

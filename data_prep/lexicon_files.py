@@ -1,14 +1,20 @@
 """Files of emotional words, told by their content, into rows (word, emotions, polarity or None).
 
-- The Chinese affective lexicon ontology (DUTIR), as .csv or .xlsx: 21 classes become 7 emotions;
+- The Chinese affective lexicon ontology (DUTIR), as text or .xlsx: 21 classes become 7 emotions;
   its main and its auxiliary class both count. Its polarities 3 (both) and 7 (a slip) say nothing.
 - NRC's list with a line for each word and emotion (`word<TAB>emotion<TAB>0 or 1`), and its wide
   form with a header of emotions; `positive` and `negative` are polarities, not emotions.
-- A plain list, one word a line, each of the one class "emotional".
+- A plain list, one word a line, each of the one class "emotional"; lines that begin with a
+  semicolon are remarks.
+
+Tables of text may be parted by commas, tabs or semicolons. Whatever else is refused, rather than
+taken for words: binary files, and tables of columns that are not known.
 """
 
+import codecs
 import csv
 import io
+import pathlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,13 +38,19 @@ NRC = {"anger", "anticipation", "disgust", "fear", "joy", "sadness", "surprise",
 SIGNS = {"positive": 1, "negative": -1}
 PLAIN = "emotional"
 CLASS_AT, AFTER_CLASS, FIELDS = 4, 3, 10  # main class, steps to the auxiliary one, all fields
+SEPARATORS = ",\t;"
+LOOK = 50  # lines, by which a table is told
+LOST = 0.01  # of the characters; a text of which more cannot be read is none
 LIMIT = 64 << 20  # bytes
 _MEND = "Give the DUTIR file (.csv or .xlsx), an NRC list, or a text file with a word a line."
 
 
-def read(path: str, notes: Counter[str]) -> list[Row]:
-    """The rows of a lexicon file."""
+def read(path: str, notes: Counter[str]) -> tuple[str, list[Row]]:
+    """What kind of lexicon a file holds, and its rows."""
     try:
+        if pathlib.Path(path).exists() and not pathlib.Path(path).is_file():
+            # reading a pipe or a device may never end
+            raise UserError("The lexicon is no regular file", path, _MEND)
         with open(path, "rb") as file:
             data = file.read(LIMIT + 1)
     except OSError as error:
@@ -46,28 +58,58 @@ def read(path: str, notes: Counter[str]) -> list[Row]:
     if len(data) > LIMIT:
         raise UserError(f"The lexicon has more than {LIMIT} bytes", path, _MEND)
     if data.startswith(b"PK\x03\x04"):
-        rows = list(_dutir(_sheet(data, path), notes))
+        kind, rows = "DUTIR workbook", list(_dutir(_sheet(data, path), notes))
     else:
-        rows = _text(decode(data, notes), notes)
+        text = decode(data, notes)
+        lost = notes["control characters"] + notes["unreadable bytes"]
+        if _holds_zeros(data) or lost > LOST * (len(text) + lost):
+            raise UserError("The lexicon is a binary file", path, _MEND)
+        try:
+            kind, rows = _text(text, notes)
+        except csv.Error as error:
+            raise UserError(f"The lexicon cannot be read: {error}", path, _MEND) from error
+        except UserError as error:
+            raise UserError(error.what, path, error.mend) from None
     if not rows:
         raise UserError("The lexicon holds no words of a known form", path, _MEND)
-    return rows
+    return kind, rows
 
 
-def _text(text: str, notes: Counter[str]) -> list[Row]:
+def _holds_zeros(data: bytes) -> bool:
+    """Whether there are zero bytes, other than those of UTF-16."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return b"\0" in data and not marked and data[:2].count(0) != 1
+
+
+def _text(text: str, notes: Counter[str]) -> tuple[str, list[Row]]:
     lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return []
-    sample = list(csv.reader(lines[:50], skipinitialspace=True))
-    if any(_class_at(row) for row in sample):
-        return list(_dutir(csv.reader(io.StringIO(text), skipinitialspace=True), notes))
-    for separator in "\t,;":
+    for separator in SEPARATORS:
+        form = {"delimiter": separator, "skipinitialspace": True}
+        if any(_class_at(row) for row in csv.reader(lines[:LOOK], **form)):
+            return "DUTIR table", list(_dutir(csv.reader(io.StringIO(text, None), **form), notes))
+    for separator in SEPARATORS if lines else "":
         header = [cell.strip().strip('"').lower() for cell in lines[0].split(separator)]
         if len(NRC.union(SIGNS).intersection(header[1:])) > 1:
-            return list(_wide(csv.reader(lines[1:], delimiter=separator), header, notes))
-    if any(_is_long(line.split("\t")) for line in lines[:50]):
-        return list(_long(lines, notes))
-    return [(line.split("\t")[0], (PLAIN,), None) for line in lines]
+            rows = csv.reader(lines[1:], delimiter=separator)
+            return "NRC table", list(_wide(rows, header, notes))
+    for separator in SEPARATORS:
+        if any(_is_long(line.split(separator)) for line in lines[:LOOK]):
+            return "NRC list", list(_long(lines, separator, notes))
+    return "plain list", list(_plain(lines, notes))
+
+
+def _plain(lines: Sequence[str], notes: Counter[str]) -> Iterator[Row]:
+    words = [line for line in lines if not line.startswith(";")]
+    notes["remarks"] += len(lines) - len(words)
+    if bad := next((word for word in words if re.search("[\t;]", word.strip())), None):
+        what = f"The lexicon is neither a table of known columns nor a plain list: {bad[:40]!r}"
+        raise UserError(what, mend=_MEND)
+    # an idiom may have a comma, a table has them everywhere
+    if 2 * sum("," in word for word in words) > len(words):
+        what = f"The lexicon is a table of unknown columns: {words[0][:40]!r}"
+        raise UserError(what, mend=_MEND)
+    for word in words:
+        yield word, (PLAIN,), None
 
 
 def _sheet(data: bytes, path: str) -> Iterator[list[str]]:
@@ -121,10 +163,10 @@ def _is_long(cells: Sequence[str]) -> bool:
     return len(cells) == 3 and cells[1].strip() in NRC.union(SIGNS) and cells[2].strip() in "01"
 
 
-def _long(lines: Iterable[str], notes: Counter[str]) -> Iterator[Row]:
+def _long(lines: Iterable[str], separator: str, notes: Counter[str]) -> Iterator[Row]:
     united: dict[str, tuple[list[str], int]] = {}
     for line in lines:
-        cells = line.split("\t")
+        cells = line.split(separator)
         if not _is_long(cells):
             notes["rows without a class"] += 1
             continue

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from affectjax.data import records
+from affectjax.errors import UserError
 from data_prep import items, report_page
+from data_prep.comments import clean
 
 FILE, PAGE = "report.json", "report.html"
 COMMENT_BINS = (0, 1, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -32,7 +34,11 @@ def of_sources(plan, sources, clips) -> dict[str, Any]:
         facts["without sound"] += not made.facts["has_sound"]
         facts["silent"] += made.facts["silent"] is True
         if made.said is not None:
-            cleaned.update(sources.said(name).counts)
+            said = sources.said(name)
+            cleaned.update(said.counts)
+            # Only here are the comments and the video's length known together.
+            end = made.facts["duration"]
+            cleaned[clean.END] += len(said.time) - int(np.searchsorted(said.time, end))
     return {
         "skipped": {**plan.skipped, **sources.skipped},
         "notes": {"": plan.notes, **sources.notes} if plan.notes else sources.notes,
@@ -45,8 +51,13 @@ def write(out: pathlib.Path, told: Mapping[str, Any]) -> dict[str, Any]:
     """Write both files beside the dataset; gives what they say."""
     page = {**of_dataset(records.open_dataset(out)), **told}
     text = json.dumps(page, indent=1, ensure_ascii=False) + "\n"
-    items.replace(out / FILE, text.encode())
-    items.replace(out / PAGE, report_page.as_html(page).encode())
+    for name, said in ((FILE, text), (PAGE, report_page.as_html(page))):
+        try:
+            items.replace(out / name, said.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            mend = "The dataset is whole; free space there and start the same command again."
+            what = f"The report cannot be written: {error.strerror}"
+            raise UserError(what, str(out / name), mend) from error
     return page
 
 

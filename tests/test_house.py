@@ -16,8 +16,8 @@ FILES = sorted(
 NEVER = {
     "affectjax/data/": ("jax", "flax", "optax", "orbax", "affectjax.models", "affectjax.layers",
                         "affectjax.train", "data_prep"),
-    "affectjax/media/": ("jax", "flax", "affectjax.models", "affectjax.layers", "affectjax.backbones",
-                         "affectjax.train", "data_prep"),
+    "affectjax/media/": ("jax", "flax", "affectjax.models", "affectjax.layers",
+                         "affectjax.backbones", "affectjax.train", "data_prep"),
     "affectjax/backbones/": ("affectjax.models", "affectjax.train", "affectjax.data",
                              "ml_collections", "data_prep"),
     "affectjax/layers/": ("affectjax.models", "affectjax.train", "affectjax.data", "ml_collections",

@@ -58,8 +58,8 @@ def opened(path: str | pathlib.Path) -> Iterator[tuple[Any, Any, Any]]:
     path = pathlib.Path(path)
     if not path.exists():
         raise MediaError("There is no such file", str(path))
-    if not path.is_file():
-        raise MediaError("This is no file", str(path))
+    if not path.is_file():  # opening a pipe or a device may never end
+        raise MediaError("This is no regular file", str(path))
     if not path.stat().st_size:
         raise MediaError("The file is empty", str(path))
     av.logging.set_level(av.logging.PANIC)  # what is wrong is counted in the notes

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from affectjax.errors import UserError
 from affectjax.media.serving import Failure
 
 TIMEOUT = 600.0  # seconds without a sign of life
@@ -38,7 +39,7 @@ def work(
 
     `function` and items travel by pickle; `memory` caps the bytes that a worker may reserve.
     """
-    yield from _run(items, functools.partial(_once, function), workers, timeout, memory)
+    return stream(items, functools.partial(_once, function), workers, timeout, memory)
 
 
 def stream(
@@ -52,7 +53,12 @@ def stream(
 
     The timeout counts from piece to piece. A Failure is the last of its item.
     """
-    yield from _run(items, function, workers, timeout, memory)
+    if not timeout > 0:  # so is no number
+        mend = "It is the seconds without a sign of life after which a worker is given up."
+        raise UserError(f"timeout is {timeout}, and must be above 0", mend=mend)
+    if workers < 1:
+        raise UserError(f"workers is {workers}, and must be at least 1")
+    return _run(items, function, workers, timeout, memory)
 
 
 def _once(function: Callable[[Any], Any], item: Any) -> Iterator[Any]:

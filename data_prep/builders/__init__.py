@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import math
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,9 @@ NAMES = (
 )  # fmt: skip
 
 
+LEAST = {"seed": 0, "seconds": 0.1, "grid": 0.01}  # below, memory ends before the clips do
+
+
 def named(name: str) -> ModuleType:
     """The builder of a dataset, or the nearest right name."""
     if name not in NAMES:
@@ -25,7 +29,11 @@ def named(name: str) -> ModuleType:
 
 def options(builder: ModuleType, given: Mapping[str, Any]) -> dict[str, Any]:
     """Every option of the builder, with the given ones on top."""
-    return filled(builder.OPTIONS, given, inspect.getmodulename(builder.__file__))
+    found = filled(builder.OPTIONS, given, inspect.getmodulename(builder.__file__))
+    for name, least in LEAST.items():
+        if name in found and not found[name] >= least:
+            raise UserError(f"the option {name} is at least {least}", "--options")
+    return found
 
 
 def filled(known: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -41,4 +49,6 @@ def filled(known: Mapping[str, Any], given: Mapping[str, Any], where: str) -> di
             example = json.dumps(known[key])
             mend = f"It is of the kind of {example}."
             raise UserError(f"the option {key} cannot be {value!r}", "--options", mend)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"the option {key} cannot be {value}", "--options")
     return {**known, **given}

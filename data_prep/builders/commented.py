@@ -27,26 +27,40 @@ def sources(request: Request) -> tuple[list[Source], dict[str, str]]:
         )
         raise UserError(f"none of the {len(there)} videos has a comment file", str(where), mend)
     kept = [Source(name, str(there[name]), str(said[name])) for name in there if name in said]
+    manifest([source.name for source in kept], request)  # a wrong one is told before hours of work
     return kept, {name: "no comment file" for name in there if name not in said}
 
 
-def manifest(request: Request) -> dict[str, str]:
-    """{source: split} where the videos come with a manifest that says so, else {}."""
+def manifest(names: Iterable[str], request: Request) -> dict[str, str]:
+    """{source: split} of all these sources where a manifest comes with the videos, else {}.
+
+    It says nothing where clips are split, not sources.
+    """
     path = pathlib.Path(request.videos, MANIFEST)
-    if not path.is_file():
+    if not path.exists() or request.options.get("by") == "clip":
         return {}
-    rows = list(csv.DictReader(io.StringIO("\n".join(find.lines(path)))))
-    names = ("video", "source")
-    column = next((name for name in names if rows and name in rows[0]), None)
+    try:
+        rows = list(csv.DictReader(io.StringIO("\n".join(find.lines(path)))))
+    except csv.Error as error:
+        mend = "Save it as CSV, or give it another name."
+        raise UserError(f"The table cannot be read: {error}", str(path), mend) from error
+    column = next((name for name in ("video", "source") if rows and name in rows[0]), None)
     if column is None or "split" not in rows[0]:
-        return {}
+        mend = "Give it these, or give the file another name."
+        raise UserError("The table has not the columns video and split", str(path), mend)
     found: dict[str, str] = {}
     for row in rows:
+        if not (row[column] and row["split"]):
+            what = f"the line of {row[column] or 'no video'} has no split"
+            raise UserError(what, str(path), "Give every source one split.")
         name = find.without_ending(row[column])
         if found.setdefault(name, row["split"]) != row["split"]:
             what = f"{name} is of two splits, {found[name]} and {row['split']}"
             raise UserError(what, str(path), "Give every source one split.")
-    return found
+    if missing := [name for name in names if name not in found]:
+        what = f"{len(missing)} sources are missing in the table: {', '.join(missing[:5])}"
+        raise UserError(what, str(path), "Add a line for each, or give the file another name.")
+    return {name: found[name] for name in names}
 
 
 def divide(
@@ -54,9 +68,8 @@ def divide(
 ) -> dict[str, str]:
     """{source: split}: as the manifest says, or by the option `seed`, never one source in two."""
     names = list(names)
-    said = manifest(request)
-    if said and all(name in said for name in names):
-        return {name: said[name] for name in names}
+    if said := manifest(names, request):
+        return said
     if len(names) < len(parts):
         what = f"{len(names)} sources give no {' and '.join(parts)}"
         raise UserError(what, str(request.videos), "Give more videos: they are split by source.")

@@ -1,8 +1,9 @@
 """Videos with comments, and how their emotions are distributed in every window of five seconds.
 
 A comment counts for each emotion that its words speak of by the lexicon; anger is part of disgust,
-as in the paper. A window with fewer than five counted comments is masked. Sources are split
-8 : 1 : 1. A row of the distribution stands at the middle of its window.
+as in the paper. A window with fewer than five counted comments is masked; a split without any other
+is refused. Sources are split 8 : 1 : 1. A row of the distribution stands at the middle of its
+window.
 """
 
 import numpy as np
@@ -61,6 +62,7 @@ def plan(request: Request) -> Plan:
         out: dict[str, list[Clip]] = {}
         for name, target in targets.items():
             out.setdefault(side[name], []).append(Clip(name, name, name, targets=target))
+        check(out, o["least"])
         return dict(sorted(out.items(), key=lambda item: (*parts, item[0]).index(item[0])))
 
     return Plan(
@@ -71,6 +73,19 @@ def plan(request: Request) -> Plan:
         skipped=skipped,
         notes=notes,
     )
+
+
+def check(splits: dict[str, list[Clip]], least: int) -> None:
+    """Refuses a split of which nothing can be learnt or measured."""
+    for split, clips in splits.items():
+        if all(np.isnan(clip.targets["distribution"]).all() for clip in clips):
+            where = f"{len(clips)} video" + "s" * (len(clips) > 1)
+            what = f"no window of the split {split!r} ({where}) has {least} counted comments"
+            mend = (
+                "Lower the option least, lengthen seconds, choose another seed, "
+                "or give videos with more comments."
+            )
+            raise UserError(what, "--options", mend)
 
 
 def emotions(words: list[list[str]], lexicon) -> np.ndarray:

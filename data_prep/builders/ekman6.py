@@ -46,6 +46,10 @@ def plan(request: Request) -> Plan:
             targets = {"label": label[source.name]}
             if segments:
                 rows = np.array(segments.get(source.name, ()), np.float32).reshape(-1, 3)
+                beyond = rows[:, 0] >= np.float32(found.duration)
+                if beyond.any():
+                    notes.append(f"{source.name}: {beyond.sum()} segments begin after its end")
+                rows = rows[~beyond]
                 targets["segments"] = np.minimum(rows, [found.duration, found.duration, 6])
             clip = Clip(source.name, source.name, source.name, targets=targets)
             out[split_of[source.name]].append(clip)

@@ -4,7 +4,7 @@ Cuts follow K-means on the times of all comments, K = duration / 30 s, on the gr
 The most positive and the most negative clips are taken, by the mean score of their cleaned
 comments, equally many of each; clips without comments are none of them. Sources train and test
 4 : 1, all clips of a source on one side; where the paper split by clip, that is `by=clip`.
-A `clips.csv` beside the videos whose columns `video` and `split` name all sources goes before.
+A `clips.csv` beside the videos goes before: its columns `video` and `split` must name all sources.
 """
 
 import numpy as np

@@ -49,8 +49,10 @@ def _too_large(where: str, limit: int) -> UserError:
 
 def _bytes(path: str, limit: int) -> bytes:
     try:
-        if not pathlib.Path(path).is_file():
+        if not pathlib.Path(path).exists():
             raise UserError("There is no such comment file", path)
+        if not pathlib.Path(path).is_file():  # reading a pipe or a device may never end
+            raise UserError("The comment file is no regular file", path)
         if os.path.getsize(path) > limit:
             raise _too_large(path, limit)
         with open(path, "rb") as file:

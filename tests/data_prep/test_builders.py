@@ -400,6 +400,17 @@ def test_emotions_of_comments_become_distributions(talked):
     assert "the lexicon's class 'tenderness' is none of the six" in made.notes
 
 
+def test_a_split_without_a_window_of_enough_comments_is_refused(talked):
+    root, said = talked
+    made = plan("danmaku_ldl", root)
+    full = dict.fromkeys(said, talk([0, 1, 2, 3, 4], ["happy"] * 5))
+    alone = clips(made, 12.0, full)["test"][0].source
+    few = {**full, alone: talk([0, 1, 2, 3], ["happy"] * 4)}
+    with pytest.raises(UserError, match=r"split 'test' \(1 video\) has 5 counted .* least"):
+        clips(made, 12.0, few)
+    assert clips(plan("danmaku_ldl", root, least=4), 12.0, few)["test"][0].source == alone
+
+
 def test_comments_are_found_beside_the_videos_or_in_their_folder(tmp_path):
     videos = empty(tmp_path / "v", "a/x.mp4", "b/x.mp4", "c/y.mkv", "z.mp4")
     said = tmp_path / "c"

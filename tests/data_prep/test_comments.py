@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import pickle
 import time
 from xml.etree import ElementTree
@@ -62,7 +63,8 @@ def test_a_declared_encoding_is_tried_and_a_damaged_utf8_file_stays_utf8():
 @pytest.mark.parametrize(
     "data",
     [b"", b" \n", b"\x00" * 50, b"{}", b'{"a": 1}', b"<html><body>no</body></html>", b"a,b\n1,2\n",
-     gzip.compress(b"<i></i>"), bytes(range(256)), b"PK\x03\x04abc", b"\xff\xfe", b'"text"', b"7"],
+     gzip.compress(b"<i></i>", mtime=0), bytes(range(256)), b"PK\x03\x04abc", b"\xff\xfe",
+     b'"text"', b"7"],
 )  # fmt: skip
 def test_what_is_no_comment_file_is_one_clear_error(data):
     with pytest.raises(UserError) as error:
@@ -73,6 +75,14 @@ def test_what_is_no_comment_file_is_one_clear_error(data):
 def test_a_file_without_comments_is_no_error():
     for data in (b"<i></i>", b"<i/>", b"[]", b"time,text\n", b"<packet></packet>", b"[[],[]]"):
         assert rows(read(data)) == []
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.xml")
+    (tmp_path / "link.xml").symlink_to(tmp_path / "pipe.xml")
+    for path in (tmp_path / "pipe.xml", tmp_path / "link.xml", "/dev/zero"):
+        with pytest.raises(UserError, match="The comment file is no regular file"):
+            read(path)
 
 
 def test_absurd_sizes_are_refused(tmp_path):

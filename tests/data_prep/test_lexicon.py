@@ -1,5 +1,6 @@
 """Lexicon files of every kind with their traps, and entries found in words."""
 
+import os
 import random
 
 import numpy as np
@@ -46,11 +47,21 @@ def check_dutir(lexicon):
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_dutir_as_csv_with_its_traps(tmp_path, codec, end):
     path = tmp_path / "words.any"
     path.write_bytes(end.join([HEADER, *ROWS]).encode(codec))
     check_dutir(load(path))
+
+
+@pytest.mark.parametrize("separator", ["\t", ";"])
+def test_dutir_parted_by_something_else(tmp_path, separator):
+    path = tmp_path / "words.txt"
+    rows = [HEADER, *(row for row in ROWS if "一来" not in row)]
+    path.write_text("\n".join(row.replace(", ", separator) for row in rows), encoding="utf-8")
+    found = load(path)
+    assert found.emotions == {word: names for word, names in WANTED.items() if word != "一来二去"}
+    assert found.told() == "DUTIR table: 5 emotional entries, 6 classes"
 
 
 def test_dutir_as_xlsx(tmp_path):
@@ -87,12 +98,14 @@ def test_nrc_lists_long_and_wide(tmp_path):
              "surprise", "trust"]  # fmt: skip
     long = "".join(f"{w}\t{n}\t{int(n in found)}\n" for w, found in table.items() for n in names)
     (tmp_path / "long.txt").write_text("\n\n" + long)
-    for separator in ",\t":
+    for separator in ",\t;":
+        (tmp_path / "long.txt").write_text("\n\n" + long.replace("\t", separator))
         rows = [["English Word", *names]]
         rows += [[w, *(str(int(n in found)) for n in names)] for w, found in table.items()]
         (tmp_path / "wide.csv").write_text("\n".join(map(separator.join, rows)))
         long_, wide = load(tmp_path / "long.txt"), load(tmp_path / "wide.csv")
         assert long_.digest == wide.digest
+        assert (long_.kind, wide.kind) == ("NRC list", "NRC table")
     assert wide.emotions == {"abandon": ("fear", "sadness"), "kudos": ("joy",)}
     assert [wide.polarity(w) for w in table] == [-1, 1, 0, 1]
     assert wide.mark(["able", "kudos"]) == [False, True]
@@ -102,20 +115,47 @@ def test_a_plain_list_and_the_sample(tmp_path):
     (tmp_path / "plain.txt").write_text("Happy\n broken heart \n\nhappy\n")
     plain = load(tmp_path / "plain.txt")
     assert plain.emotions == {"happy": ("emotional",), "broken heart": ("emotional",)}
+    assert plain.told() == "plain list: 2 emotional entries, 1 class"
+    (tmp_path / "plain.txt").write_text("; words, by us; 2020\n;\nhappy\t\n come, what may\n sad\n")
+    found = load(tmp_path / "plain.txt")
+    assert len(found) == 3 and {"happy", "sad"} < set(found.emotions)
+    assert found.notes["remarks"] == 2
     sample = load("sample")
     assert sample.emotions == {w: tuple(sorted(n)) for w, n in sample_world.lexicon().items()}
     assert sample.polarity("sad") == -1 and sample.polarity("wow") == sample.polarity("happy") == 1
     assert set(sample.classes) == set(sample_world.EMOTIONS)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n \n", b"PK\x03\x04 broken"])
-def test_what_is_no_lexicon_is_named(tmp_path, data):
+@pytest.mark.parametrize(
+    "data,why",
+    [
+        (b"", "no words"),
+        (b"\n \n", "no words"),
+        (b"; only a remark\n", "no words"),
+        (b"PK\x03\x04 broken", "workbook"),
+        (b"\x7fELF\x02\x01\0\0" + bytes(range(256)) * 9, "a binary file"),
+        (b"RIFF\x24\x9c\0\0AVI LIST", "a binary file"),
+        (b"\xff\xfe\0\0" + "happy\nsad\n".encode("utf-32-le"), "a binary file"),
+        (b"\x1f\x8b\x08\x08" + bytes(range(1, 256)) * 9, "a binary file"),
+        (b"word\tscore\nhappy\t0.9\n", "neither a table of known columns nor a plain list"),
+        (b"happy\nsad;0.9\n", r"nor a plain list: 'sad;0.9' \(.*x\)"),
+        (b"word,score\nhappy,0.9\nsad,0.1\n", "table of unknown columns: 'word,score'"),
+        (b'a,"' + b"long " * 40_000, "cannot be read: field larger"),
+    ],
+)
+def test_what_is_no_lexicon_is_named(tmp_path, data, why):
     path = tmp_path / "x"
     path.write_bytes(data)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=why):
         load(path)
     with pytest.raises(UserError):
         load(tmp_path / "missing")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="The lexicon is no regular file"):
+        load(tmp_path / "pipe")
 
 
 ENTRIES = ["a", "ab", "abc", "b c", "c d e", "cd", "e", "心", "心花", "心花怒放", "放"]

@@ -1,5 +1,6 @@
 """Real files, read in one pass: times that lie, streams to choose from, files that are broken."""
 
+import os
 import struct
 from fractions import Fraction
 
@@ -236,7 +237,8 @@ def test_a_file_damaged_in_the_middle_goes_on_and_says_so(tmp_path):
     "make,reason",
     [
         (lambda p: p.write_bytes(b""), "empty"),
-        (lambda p: p.mkdir(), "no file"),
+        (lambda p: p.mkdir(), "no regular file"),
+        (lambda p: os.mkfifo(p), "no regular file"),
         (lambda p: None, "no such file"),
         (lambda p: p.write_text("no video, but words\n" * 99), "no video that can be read"),
         (lambda p: p.write_bytes(np.random.default_rng(0).bytes(50_000)), "can be read"),

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from affectjax.errors import UserError
 from affectjax.media.workers import Failure, stream, work
 from tests.media import workers_targets as targets
 
@@ -51,6 +52,15 @@ def test_what_goes_wrong_is_one_failure_and_the_pool_goes_on(item, kind, reason)
     failure = found[1][1]
     assert (failure.kind, failure.reason) == (kind, reason)
     assert ("workers_targets" in failure.trace) == (kind == "error")
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_timeout_that_no_worker_can_keep_is_refused_at_once(seconds):
+    for way in (work, stream):
+        with pytest.raises(UserError, match="timeout is .* must be above 0"):
+            way(["a"], targets.act, timeout=seconds)
+        with pytest.raises(UserError, match="workers is 0"):
+            way(["a"], targets.act, workers=0)
 
 
 def test_many_failures_with_several_workers():
