@@ -1,7 +1,8 @@
 """Published weights in, ours out: python -m affectjax.convert NAME CHECKPOINT --out=DIR
 
 CHECKPOINT is a .pth, .safetensors, .npz or .caffemodel file, or a folder of the hub; several are
-read as one. Every key of it is used, known to be of no use, or an error.
+read as one. Every key of it is used, known to be of no use, or an error. `vaanet` and `cten` are
+the authors' whole models: they become exports, in the release form, that `affectjax.load` opens.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from affectjax.backbones import catalogue, checkpoint_files, weights
 from affectjax.backbones.preprocess import named
 from affectjax.backbones.torch_state import State
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+
+MODELS = ("vaanet", "cten")
 
 
 def from_torch(
@@ -88,21 +91,46 @@ def main(argv: list[str] | None = None) -> int:
         epilog="networks:\n" + "\n".join(map(told, catalogue.ROWS)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help=", ".join(catalogue.ROWS))
+    names = [*catalogue.ROWS, *MODELS]
+    parser.add_argument("name", metavar="NAME", help=", ".join(names))
     parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT")
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
     parser.add_argument(
         "--normalisation", help="how this checkpoint wants its pictures, where its file cannot tell"
     )
+    parser.add_argument("--classes", help="of a whole model, in its order: joy,fear,...")
+    parser.add_argument("--positive", help="those of the classes whose polarity is positive")
     flags = parser.parse_args(argv)
     arguments = {"normalisation": flags.normalisation} if flags.normalisation else {}
     try:
+        if flags.name in MODELS:
+            return _whole(flags, arguments)
+        if flags.classes or flags.positive:
+            raise UserError("--classes and --positive are for whole models", flags.name)
         made, about = convert(flags.name, flags.checkpoints, flags.out, **arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return BAD_INPUT
     count = sum(array.size for array in weights.flat(made.variables).values())
     print(f"{flags.out}: {flags.name}, {count:,} numbers, weights {about['weights'][:16]}")
+    return COMPLETE
+
+
+def _whole(flags: argparse.Namespace, arguments: dict[str, str]) -> int:
+    """A whole model into an export."""
+    from affectjax import convert_release
+
+    if len(flags.checkpoints) > 1:
+        raise UserError("A whole model is one checkpoint", flags.checkpoints[1])
+    named_ones = {
+        key: tuple(text.split(","))
+        for key, text in (("classes", flags.classes), ("positive", flags.positive))
+        if text
+    }
+    count = convert_release.convert(
+        flags.name, flags.checkpoints[0], flags.out, **named_ones, **arguments
+    )
+    print(f"{flags.out}: an export of {flags.name}, {count:,} numbers")
     return COMPLETE
 
 

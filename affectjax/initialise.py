@@ -1,17 +1,24 @@
-"""What a run starts from: its data's statistics, and an export's parameters, all accounted for."""
+"""What a run starts from: its data's statistics, an export's parameters, converted networks.
+
+All of it is accounted for: what is missing, left over or of another shape is an error.
+"""
 
 import re
 from collections.abc import Sequence
 
 import jax
 import numpy as np
+from ml_collections import config_dict
 
+from affectjax import configlib
+from affectjax.backbones import catalogue, weights
 from affectjax.errors import UserError
 from affectjax.export import Export
 from affectjax.layers.positions import load_positions
 from affectjax.sharding import named_leaves, path_name
 
 STANDARDISE = re.compile(r"(^|/)standardise_(?P<modality>.+)/(?P<kind>mean|deviation)$")
+NETWORKS = {"sight": "resnet3d", "sound": "resnet"}  # part of a model -> its backbone
 POSITIONS = re.compile(r"(^|/)position$")
 
 
@@ -33,6 +40,52 @@ def from_export(
     return new
 
 
+def from_networks(
+    state: dict,
+    model: config_dict.ConfigDict,
+    folders: Sequence[tuple[str, str]],
+    fresh: Sequence[str] = (),
+    drop: Sequence[str] = (),
+) -> dict:
+    """The state's `params`, `model_state` and `ema` with converted weights in the model's networks.
+
+    model: the section of the config. folders: (the model's network, the folder that
+    `python -m affectjax.convert` wrote of it). A classifier in them is left out. Where batch norm
+    uses the stored statistics, pictures must come as the checkpoint wants them.
+    """
+    if not folders:
+        return state
+    new = dict(state)
+    for pair in folders:
+        if not (isinstance(pair, list | tuple) and len(pair) == 2):
+            mend = "Give pairs: (('sight', 'FOLDER'), ...)."
+            raise UserError(f"train.init_from_weights holds {pair!r}", mend=mend)
+        part, folder = pair
+        if not model.get(part):
+            known = ", ".join(name for name in NETWORKS if model.get(name)) or "none"
+            what = f"the model has no network '{part}' to start (it has {known})"
+            raise UserError(what, "train.init_from_weights")
+        found = weights.load(folder, NETWORKS[part])
+        own = catalogue.settings(NETWORKS[part], configlib.arguments(model[part]))
+        theirs = found.settings.normalisation
+        if part == "sight" and own.normalisation != theirs and model.norms == "stored":
+            raise UserError(
+                f"these weights want pictures in '{theirs}', the model gives '{own.normalisation}'",
+                str(folder),
+                f"Say --config.model.{part}.normalisation={theirs}.",
+            )
+        for key, kind in (("params", "params"), ("model_state", "batch_stats")):
+            whole = new[key] if key == "params" else new[key][kind]
+            arrays = {k: v for k, v in found.variables[kind].items() if k != "head"}
+            given = {part: {"net": {"net": arrays}}}
+            merged = merge({part: whole[part]}, given, fresh, drop, str(folder), "network")
+            whole = whole | merged
+            new[key] = whole if key == "params" else new[key] | {kind: whole}
+    if state["ema"]:
+        new["ema"] = jax.tree.map(lambda leaf: leaf.copy(), new["params"])
+    return new
+
+
 def from_statistics(model_state: dict, statistics: dict[str, dict]) -> dict:
     """The model's standardising constants, set to those of the dataset's training split."""
 
@@ -46,8 +99,13 @@ def from_statistics(model_state: dict, statistics: dict[str, dict]) -> dict:
     return jax.tree_util.tree_map_with_path(take, model_state)
 
 
-def merge(own, given: dict, fresh: Sequence[str], drop: Sequence[str], where: str):
+def merge(
+    own, given: dict, fresh: Sequence[str], drop: Sequence[str], where: str, kind: str = "export"
+):
     """The tree of `own` with the leaves of `given`, on the devices where `own` lies."""
+    mend = "Use the config it was trained with"
+    if kind == "network":
+        mend = "Give the model's network the sizes of this checkpoint"
     mine, theirs = named_leaves(own), named_leaves(given)
     theirs = {k: v for k, v in theirs.items() if not _matches(k, drop)}
     wanted = [k for k in mine if not _matches(k, fresh)]
@@ -56,10 +114,10 @@ def merge(own, given: dict, fresh: Sequence[str], drop: Sequence[str], where: st
     for names, what, key in ((missing, "lacks", "init_new"), (extra, "also holds", "init_drop")):
         if names:
             raise UserError(
-                f"the export {what} {', '.join(names[:5])}"
+                f"the {kind} {what} {', '.join(names[:5])}"
                 + (f" and {len(names) - 5} more" if len(names) > 5 else ""),
                 where,
-                f"Use the config it was trained with, or name them in train.{key}.",
+                f"{mend}, or name them in train.{key}.",
             )
 
     def take(path, leaf):
@@ -71,9 +129,9 @@ def merge(own, given: dict, fresh: Sequence[str], drop: Sequence[str], where: st
             value = load_positions(value, leaf.shape[0] - 1)
         if value.shape != leaf.shape:
             raise UserError(
-                f"{name} is {value.shape} in the export and {leaf.shape} in the model",
+                f"{name} is {value.shape} in the {kind} and {leaf.shape} in the model",
                 where,
-                "Use the config it was trained with.",
+                f"{mend}, or name it in train.init_new.",
             )
         return jax.device_put(value.astype(leaf.dtype), leaf.sharding)
 

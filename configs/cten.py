@@ -10,6 +10,15 @@ Ekman-6 40.1 %. None of these datasets is freely redistributable; ours stands in
 whoever has them. Not stated there: momentum 0.9, weight decay 5e-4, 100 epochs, standardised
 features; 15 % of the training set choose the epoch. A video's vector is the mean over its segments:
 as a sum, at these widths and this learning rate, the loss left all bounds within 30 steps.
+Frozen networks mean something from published weights alone:
+
+    python -m affectjax.convert resnet3d resnet-101-kinetics.pth --out=weights/resnet3d
+    python -m affectjax.convert resnet resnet50-0676ba61.pth --out=weights/resnet
+    ... --config=configs/cten.py:frames "--config.train.init_from_weights=(('sight', \
+        'weights/resnet3d'), ('sound', 'weights/resnet'))"
+
+Their batch norm keeps the statistics stored there (model.norms=stored), or normalises by the batch
+in training and moves them (live).
 Hardware: features of this size train on a laptop CPU; `small` takes under a minute.
 
 Variants, joined by commas after a colon (configs/cten.py:ekman6,visual,erasing_off):
@@ -25,8 +34,14 @@ Variants, joined by commas after a colon (configs/cten.py:ekman6,visual,erasing_
     erase_mean, erase_stream         key by the mean of both streams, or by each for itself
     erase2, erase3                   erasings one after another
     sum                              a video's vector as the sum over its segments
+    untrimmed, step_by_step          localisers beside it, on the picture alone (Table 3):
+    coactivity, outer_inner          UntrimmedNets, step-by-step erasion, W-TALC, AutoLoc
     frames                           from JPEG frames and MFCC, both networks frozen
+    unfrozen                         as `frames`, both networks trained
+    resample                         as `frames`; erases by sampling anew from what is kept
     release                          as the authors' code has it, on features of both networks
+    release_frames                   the same from frames and filter banks, with its re-sampling
+    tiny                             as `unfrozen`, small enough for a CPU, for the rendered sample
     small                            the built-in sample; what runs where no data is given
 """
 
@@ -56,6 +71,28 @@ BASE = {
     "recipe": {"name": "splits"},
 }
 
+
+def localiser(method: str) -> dict:
+    """A variant of another model, that reads the picture alone as the literature's do."""
+    return {"model": {"name": "localiser", "method": method, "modalities": {"audio": GONE}}}
+
+
+FRAMES = {
+    "model": {
+        "modalities": {"motion": GONE, "audio": GONE},
+        "sight": {"depth": 101, "normalisation": "kinetics-0-255"},
+        "sound": {"depth": 50},
+        "frozen": ("sight", "sound"),
+    },
+    "examples": {"frames": 16, "mfcc": 32},
+    "optim": {"rules": (("^(sight|sound)/", 0.0),)},
+    "train": {"workers": 8},
+}
+SMALL = {"block": "basic", "blocks": (1, 1, 1), "width": 8}
+TRAINED = {"model": FRAMES["model"] | {"frozen": ()}, "optim": {"rules": ()}}
+RELEASE = {"form": "release", "standardise": False, "segments": 16}
+THIRDS = {"whole": 1 / 3, "key": 1 / 3, "left": 1 / 3}
+
 VARIANTS = {
     "ekman6": {"model": {"outputs": EK6}, "recipe": {"name": "repeat"}},
     "caer": {
@@ -80,26 +117,63 @@ VARIANTS = {
     "erase2": {"model": {"iterations": 2}},
     "erase3": {"model": {"iterations": 3}},
     "sum": {"model": {"pooling": "sum"}},
-    "frames": {
-        "model": {
-            "modalities": {"motion": GONE, "audio": GONE},
-            "sight": {"depth": 101},
-            "sound": {"depth": 50},
-            "frozen": ("sight", "sound"),
-        },
-        "examples": {"frames": 16, "mfcc": 32},
-        "optim": {"rules": (("^(sight|sound)/", 0.0),)},
-        "train": {"workers": 8},
+    "untrimmed": localiser("attention"),
+    "step_by_step": localiser("erasing"),
+    "coactivity": localiser("coactivity"),
+    "outer_inner": localiser("contrast"),
+    "frames": FRAMES,
+    "unfrozen": FRAMES | TRAINED,
+    "resample": FRAMES
+    | {
+        "model": FRAMES["model"] | {"resample": 16},
+        "examples": FRAMES["examples"] | {"frames": 32, "looks": True},
     },
     "release": {
-        "model": {
-            "modalities": {"audio": 512},
-            "form": "release",
-            "standardise": False,
-            "segments": 16,
-        },
+        "model": {"modalities": {"audio": 512}} | RELEASE,
         "optim": {"optimizer": "adam"},
-        "loss": {"whole": 1 / 3, "key": 1 / 3, "left": 1 / 3},
+        "loss": THIRDS,
+    },
+    "release_frames": {
+        "model": FRAMES["model"]
+        | RELEASE
+        | {
+            "sight": {"depth": 101, "normalisation": "less-100"},
+            "sound": {"depth": 18, "channels": 1, "normalisation": "none"},
+            "sound_size": 0,
+            "frozen": ("sight",),
+            "norms": "live",
+            "resample": 16,
+        },
+        "examples": {
+            "frames": 32,
+            "looks": True,
+            "division": "count",
+            "augment": "release",
+            "mfcc": 128,
+            "mfcc_rows": 1600,
+            "mfcc_crop": "first",
+        },
+        "optim": {"optimizer": "adam", "rules": (("^sight/", 0.0),)},
+        "train": FRAMES["train"],
+        "loss": THIRDS,
+    },
+    "tiny": FRAMES
+    | {
+        "model": TRAINED["model"]
+        | {
+            "outputs": SAMPLE,
+            "segments": 4,
+            "sight": SMALL | {"normalisation": "kinetics-0-255"},
+            "sound": SMALL | {"channels": 1, "normalisation": "none"},
+            "sound_size": 48,
+            "norms": "live",  # what starts from random numbers has no statistics worth storing
+        },
+        "examples": {"frames": 8, "frame_size": 48, "mfcc": 32, "mfcc_rows": 512},
+        "optim": {"optimizer": "adam", "learning_rate": 1e-3, "rules": ()},
+        "train": {"batch": 8, "steps": 100, "evaluate_every": 0, "workers": 2},
+        "data": {"validation": 0.0},
+        "checkpoint": {"best": ""},
+        "recipe": {"name": "single"},
     },
     "small": {
         "model": {

@@ -11,7 +11,8 @@ import numpy as np
 
 from affectjax.data import records
 from affectjax.errors import UserError
-from data_prep import features, runner
+from affectjax.media import features, pictures
+from data_prep import runner
 from data_prep.plan import Clip, Found, Plan, Said, Source
 
 
@@ -24,19 +25,21 @@ class Sources:
         self.made = {source.name: local.result(source) for source in plan.sources}
 
     def lookup(self, source: Source) -> Found | None:
+        """Length and comments of a source; None where it failed."""
         made = self.made[source.name]
         if made.failure is not None:
             return None
         return Found(made.facts["duration"], self.said(source.name))
 
     def said(self, name: str) -> Said | None:
+        """The comments of a source; None where it has none."""
         key = self.made[name].said
         if key is None:
             return None
         return runner.unpack(self._item(key))
 
     def features(self, name: str) -> dict[str, np.ndarray]:
-        """{modality: float16 [T, D]} of a whole source."""
+        """{modality: float16 [T, D]} of a whole source, and the arrays of its entries."""
         found = {}
         for key in self.made[name].features.values():
             found |= self._item(key).arrays
@@ -51,22 +54,33 @@ class Sources:
 
     @property
     def skipped(self) -> dict[str, str]:
+        """Why each source that failed did."""
         return {name: made.failure for name, made in self.made.items() if made.failure is not None}
 
     @property
     def notes(self) -> dict[str, list[str]]:
+        """What there is to say of each source that has notes."""
         return {n: made.facts["notes"] for n, made in self.made.items() if made.facts.get("notes")}
 
 
 def spec(plan: Plan, local: runner.Local) -> records.Spec:
+    """What the records of a plan hold, from the extractors that were chosen."""
     widths: dict[str, int] = {}
+    given: dict[str, Any] = {}
     for one in local.found:
+        if features.is_entry(one):
+            (entry,) = one.modalities
+            if entry in given:
+                what = f"two extractors give the record's {entry}"
+                raise UserError(what, "--extractors", "Choose one of them.")
+            given[entry] = one.modalities[entry] if entry == "mfcc" else True
+            continue
         for modality, width in one.modalities.items():
             if modality in widths:
                 mend = "Choose extractors whose modalities have names of their own."
                 raise UserError(f"two extractors give {modality!r}", "--extractors", mend)
             widths[modality] = width
-    return records.Spec(modalities=widths, **plan.spec)
+    return records.Spec(modalities=widths, **given, **plan.spec)
 
 
 def modalities(local: runner.Local) -> dict[str, dict]:
@@ -124,12 +138,30 @@ def cut(clips: list[Clip], sources: Sources, spec: records.Spec) -> Iterator[dic
             "start": clip.start,
             "duration": end - clip.start,
             "features": {
-                m: features.cut(rows[m], facts["rates"][m], clip.start, clip.end) for m in rows
+                m: features.cut(rows[m], facts["rates"][m], clip.start, clip.end)
+                for m in spec.modalities
             },
-            "rate": dict(facts["rates"]),
+            "rate": {m: facts["rates"][m] for m in spec.modalities},
+            **entries(spec, rows, facts["rates"], clip),
             **({"comments": comments(said, clip.start, end)} if spec.comments else {}),
             **clip.targets,
         }
+
+
+def entries(
+    spec: records.Spec, rows: Mapping[str, np.ndarray], rates: Mapping[str, float], clip: Clip
+) -> dict[str, Any]:
+    """The frames and the MFCC of a clip, where the dataset has them."""
+    found: dict[str, Any] = {}
+    if spec.frames:
+        time = (np.arange(len(rows["frames_size"])) + 0.5) / rates["frames"]
+        inside = (time >= clip.start) & (time < (np.inf if clip.end is None else clip.end))
+        blobs = pictures.parted(rows)
+        found["frames"] = [blobs[i] for i in np.flatnonzero(inside)]
+        found["frames_time"] = time[inside] - clip.start
+    if spec.mfcc:
+        found["mfcc"] = features.cut(rows["mfcc"], rates["mfcc"], clip.start, clip.end)
+    return found
 
 
 def comments(said: Said | None, start: float, end: float) -> dict[str, Any]:
@@ -195,5 +227,6 @@ def write(
     format: str,
     overwrite: bool,
 ) -> None:
+    """Cut the clips of every split and write them as a dataset."""
     splits = {split: cut(each, sources, spec) for split, each in clips.items()}
     records.write(out, name, spec, splits, format=format, metadata=metadata, overwrite=overwrite)

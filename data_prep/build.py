@@ -1,7 +1,10 @@
 """Make a dataset: python -m data_prep.build DATASET --videos=DIR --out=DIR
 
-DATASET is video_tsc, videoemotion8, ekman6, caer, liris_accede or danmaku_ldl; or `import`, for
-features that others extracted (see data_prep/importing.py). Start it again after any interruption:
+DATASET is video_tsc, videoemotion8, ekman6, caer, liris_accede or danmaku_ldl; `labelled`, for
+videos of your own with a table of clips and labels; `import`, for features that others extracted
+(see data_prep/importing.py); or `comment_corpus`, for labelled comments without videos (see
+data_prep/labelling/corpus.py). The extractors `frames` and `mfcc` keep pictures and sound
+themselves, for networks that are trained with the model. Start it again after any interruption:
 what was finished stays finished. Exit status: 0 complete, 2 bad input (one line says what), 75
 stopped before the end, 1 anything unexpected.
 """
@@ -19,6 +22,7 @@ from typing import Any
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
 from affectjax.media import extractor as extractors
+from affectjax.progress import Progress, duration
 from data_prep import (
     assemble,
     builders,
@@ -32,8 +36,8 @@ from data_prep import (
     runner,
 )
 from data_prep.comments import clean, tokenise
+from data_prep.labelling import corpus
 from data_prep.plan import Plan, Request
-from data_prep.progress import Progress, duration
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,6 +74,8 @@ def _main(flags: argparse.Namespace) -> int:
     out = pathlib.Path(flags.out).absolute()
     if flags.dataset == "import":
         return importing.main(flags, out)
+    if flags.dataset == "comment_corpus":
+        return corpus.main(flags, out)
     begun = time.monotonic()
     builder = builders.named(flags.dataset)
     command.check(flags)
@@ -85,7 +91,10 @@ def _main(flags: argparse.Namespace) -> int:
         annotations=pathlib.Path(flags.annotations) if flags.annotations else None,
         options=builders.options(builder, command.json_flag(flags, "options")),
         lexicon=words,
+        classifiers=tuple(name for name in flags.classifiers.split(",") if name),
     )
+    if request.classifiers and not getattr(builder, "CLASSIFIERS", False):
+        raise UserError(f"{flags.dataset} takes no --classifiers", mend="`danmaku_ldl` does.")
     share = command.share(flags.hosts)
     settings = _settings(flags, builder, out, with_comments)
     local = runner.Local(settings)

@@ -3,13 +3,11 @@
 import difflib
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from affectjax.errors import UserError
+from affectjax.media.files import VIDEOS, files, said
 
-VIDEOS = (
-    ".mp4 .m4v .mov .mkv .webm .avi .flv .f4v .wmv .mpg .mpeg .m2ts .mts .ts .3gp .ogv .vob"
-).split()
 COMMENTS = ".xml .json .jsonl .ndjson .csv .tsv .pb .bin .so".split()
 
 
@@ -35,46 +33,15 @@ def _index(root: pathlib.Path, endings: Iterable[str]) -> dict[str, pathlib.Path
     found: dict[str, pathlib.Path] = {}
     for path in sorted(files(root, endings)):
         key = path.relative_to(root).with_suffix("").as_posix()
-        if _said(key) == key:
+        if said(key) == key:
             found.setdefault(key, path)
     return dict(sorted(found.items()))
-
-
-def files(root: pathlib.Path, endings: Iterable[str]) -> Iterator[pathlib.Path]:
-    """The files below root with one of the endings; every real folder once, links to them last."""
-    endings, seen, waiting = set(endings), set(), [str(root)]
-    while waiting:
-        begin = waiting.pop(0)
-        for place, folders, files in os.walk(begin, onerror=_unreadable):
-            now = os.stat(place)
-            if (now.st_dev, now.st_ino) in seen:
-                folders[:] = []
-                continue
-            seen.add((now.st_dev, now.st_ino))
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            below = [os.path.join(place, name) for name in folders]
-            waiting += [path for path in below if os.path.islink(path)]
-            for name in files:
-                path = pathlib.Path(place, name)
-                if path.suffix.lower() in endings and not name.startswith("."):
-                    yield path
-
-
-def _unreadable(error: OSError):
-    mend = "Allow reading it, or move it away."
-    what = f"The folder cannot be read: {error.strerror}"
-    raise UserError(what, _said(str(error.filename)), mend) from error
-
-
-def _said(name: str) -> str:
-    """The name as it can be written down: bytes that are not UTF-8 as \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def unnamed(root: pathlib.Path, endings: Iterable[str]) -> dict[str, str]:
     """{name as it can be written: reason} of the files that `videos` and `comments` leave out."""
     names = [os.path.relpath(path, root) for path in files(root, endings)]
-    return {_said(n): "its name is not UTF-8" for n in sorted(names) if _said(n) != n}
+    return {said(n): "its name is not UTF-8" for n in sorted(names) if said(n) != n}
 
 
 def passed_over(taken: Iterable[str], root: pathlib.Path, endings: Iterable[str]) -> dict[str, str]:
@@ -90,7 +57,7 @@ def passed_over(taken: Iterable[str], root: pathlib.Path, endings: Iterable[str]
             stem, ending = os.path.splitext(name)
             path = os.path.join(folder, name)
             if _bare(stem) in stems[folder] and ending.lower() in endings and path not in taken:
-                key = _said(os.path.relpath(path, root))
+                key = said(os.path.relpath(path, root))
                 found[key] = "another file of the same name was taken"
     return found
 

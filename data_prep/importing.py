@@ -28,8 +28,8 @@ import numpy as np
 
 from affectjax.data import records
 from affectjax.errors import COMPLETE, UserError
+from affectjax.media.features import narrow
 from data_prep import arrays, builders, command, find, imports, place, report
-from data_prep.features import narrow
 from data_prep.imports import Entry
 
 OPTIONS = {

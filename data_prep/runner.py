@@ -18,9 +18,9 @@ from affectjax.media import extractor as extractors
 from affectjax.media import workers as processes
 from affectjax.media.extract import Chunk
 from affectjax.media.facts import Facts
+from affectjax.media.features import Features, constant
 from data_prep import items, job
 from data_prep.comments import tokenise
-from data_prep.features import Features, constant
 from data_prep.plan import Said, Source
 
 VERSION = 1  # of what an item holds
@@ -166,7 +166,7 @@ class _UnderWay:
             notes += [f"{modality} never changes" for modality in constant(found)]
             everywhere = [other.name for other in self.runner.found].index(one.name)
             known = dataclasses.asdict(facts) | {
-                "rates": {modality: one.wants[modality].rate for modality in found},
+                "rates": {modality: want.rate for modality, want in one.wants.items()},
                 "notes": [*facts.notes, *notes],
             }
             self.runner.store.write(self.keys[everywhere], found, known)
@@ -190,6 +190,7 @@ def identity(name: str, extractor: extractors.Extractor) -> dict[str, Any]:
 
 
 def cleaning_identity(cleaning: job.Cleaning) -> dict[str, Any]:
+    """Everything that cleaned comments depend on."""
     from data_prep import lexicon
 
     return {
@@ -209,10 +210,12 @@ def merged(facts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def failure_key(source: Source) -> str:
+    """Under which key the failure of a source is kept."""
     return items.key({"video": source.video, "comments": source.comments})
 
 
 def pack(said: Said) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Cleaned comments as the arrays and facts of an item."""
     arrays = {
         "time": said.time,
         "every": said.every,
@@ -224,6 +227,7 @@ def pack(said: Said) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def unpack(item: items.Item) -> Said:
+    """The inverse of `pack`."""
     ends = np.cumsum(item.arrays["length"]).tolist()
     starts = [0, *ends[:-1]]
     words, flags = item.facts["words"], item.arrays["emotional"].astype(bool).tolist()

@@ -30,6 +30,8 @@ from affectjax.layers.parameters import Leaf
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    """Sizes of an encoder, BERT-base for Chinese by default."""
+
     vocabulary: int = 21_128
     width: int = 768
     layers: int = 12
@@ -44,6 +46,7 @@ class Settings:
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters."""
     layer = {
         "attention": attention_tree(s.width),
         "norm_1": norm_tree(s.width),

@@ -30,6 +30,7 @@ class Row:
 
     @property
     def module(self) -> ModuleType:
+        """The module of the network, imported when it is asked for."""
         return importlib.import_module(self.path)
 
 
@@ -110,6 +111,7 @@ ROWS = {
 
 
 def row(name: str) -> Row:
+    """The row of a network; an unknown name is an error that names the nearest."""
     if name not in ROWS:
         near = difflib.get_close_matches(name, ROWS, 1)
         mend = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(ROWS)}."

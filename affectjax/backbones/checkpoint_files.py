@@ -61,6 +61,7 @@ def read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def sha256(path: pathlib.Path) -> str:
+    """A file's digest in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -26,6 +26,8 @@ LAYERS = f"{PREFIX}.encoder.layers."
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    """Sizes of an image tower, ViT-B/32 by default."""
+
     size: int = 224  # H = W of the picture
     patch: int = 32
     width: int = 768
@@ -39,10 +41,12 @@ class Settings:
 
     @property
     def tokens(self) -> int:
+        """Patches of a picture, and the first token."""
         return (self.size // self.patch) ** 2 + 1
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters."""
     layer = {
         "norm_1": norm_tree(s.width),
         "attention": attention_tree(s.width),

@@ -58,6 +58,7 @@ class Block(NamedTuple):
 
     @property
     def name(self) -> str:
+        """What its parameters stand under."""
         return f"stage_{self.stage}_block_{self.index}"
 
     @property
@@ -77,6 +78,7 @@ class Block(NamedTuple):
 
 
 def plan(s: Settings) -> list[Block]:
+    """All blocks in order, with their widths and strides."""
     blocks, inputs = [], s.stem
     for stage, (expansion, window, stride, outputs, count) in enumerate(s.stages):
         for i in range(count):
@@ -88,6 +90,8 @@ def plan(s: Settings) -> list[Block]:
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters and statistics."""
+
     def unit(name, window, inputs, outputs):
         deep = name == "depthwise"
         conv = depthwise2d_tree(window, outputs) if deep else conv2d_tree(window, inputs, outputs)
@@ -120,6 +124,7 @@ def live(variables: Tree, x: jax.Array, s: Settings) -> tuple[jax.Array, Tree]:
 
 
 def answer(variables: Tree, y: jax.Array, s: Settings) -> jax.Array:
+    """Of the last map [B, H, W, D]: itself, its mean [B, D], or class scores [B, K]."""
     if s.output == "map":
         return y
     y = average(y)
@@ -175,6 +180,7 @@ def read_settings(state: State, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_timm(state: State) -> bool:
+    """Whether a checkpoint has timm's names."""
     return bool(state.keys(r"(conv_stem|blocks|conv_head)\."))
 
 

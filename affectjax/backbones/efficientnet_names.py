@@ -10,6 +10,7 @@ Names = dict[str, Any]
 
 
 def torchvision_ends(stages: int) -> Names:
+    """The first and last parts, in torchvision."""
     last = f"features.{stages + 1}"
     return {
         "stem": ("features.0.0", "features.0.1"),
@@ -29,6 +30,7 @@ def torchvision_block(stage: int, index: int, units: Iterable[str]) -> Names:
 
 
 def timm_ends(stages: int) -> Names:
+    """The first and last parts, in timm."""
     return {"stem": ("conv_stem", "bn1"), "last": ("conv_head", "bn2"), "head": "classifier"}
 
 

@@ -112,6 +112,7 @@ def padded(count: int, batch: int) -> int:
 
 
 def fetch(answer: jax.Array, count: int) -> np.ndarray:
+    """The first `count` rows on the host; the others were padding."""
     return np.asarray(answer)[:count]
 
 

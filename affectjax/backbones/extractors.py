@@ -39,6 +39,7 @@ class Backbone:
     program: Any = None  # the compiled network, once there is one
 
     def prepare(self, modality: str, window: np.ndarray) -> np.ndarray:
+        """Windows of pictures or sound as the network takes them."""
         return self.shape(window)
 
     def embed(self, modality: str, rows: np.ndarray) -> np.ndarray:
@@ -185,6 +186,7 @@ def made(
     how: Mapping[str, Any] | None = None,
     name: str = "",
 ) -> Backbone:
+    """An extractor of one modality around a network, with its weights loaded."""
     known = {"dtype": "float32", "batch": 64}  # smaller where large pictures fill the memory
     for key in options:
         if key not in known:
@@ -224,4 +226,5 @@ def only_picture(window: np.ndarray) -> np.ndarray:
 
 
 def as_it_is(window: np.ndarray) -> np.ndarray:
+    """No change."""
     return window

@@ -54,6 +54,8 @@ AT_ONCE = 32  # boxes of each picture
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    """How small a face may be, how sure it must be, and how many are kept."""
+
     smallest: int = 20  # side of the smallest face, in pixels
     factor: float = 0.709  # between two scales
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)  # of the three networks' scores
@@ -69,6 +71,8 @@ class Settings:
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of the three networks' parameters."""
+
     def slope(width):
         return {"slope": Leaf((width,), initializers.constant(0.25))}
 
@@ -185,6 +189,7 @@ def look(net: str, p: Tree, sums: jax.Array, boxes: jax.Array) -> list[jax.Array
 
 
 def normalised(x: jax.Array) -> jax.Array:
+    """Pixels from 0 to 255 as about -1 to 1."""
     return (x - 127.5) * 0.0078125
 
 
@@ -205,6 +210,7 @@ def run(net: str, p: Tree, x: jax.Array) -> list[jax.Array]:
 
 
 def parametric_relu(p: Tree, x: jax.Array) -> jax.Array:
+    """A ReLU whose negative side has a learned slope."""
     return jnp.maximum(x, 0) + p["slope"] * jnp.minimum(x, 0)
 
 

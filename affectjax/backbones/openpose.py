@@ -30,6 +30,8 @@ FIELDS, JOINTS = 38, 19  # maps of the two branches
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    """Sizes of the trunk and its stages; the published body network by default."""
+
     widths: tuple[int, ...] = (64, 128, 256, 512)  # of VGG19's first four groups
     narrow: tuple[int, int] = (256, 128)  # of the last two convolutions of the trunk
     stages: int = 6  # 0: the trunk alone
@@ -40,6 +42,7 @@ class Settings:
 
     @property
     def plan(self) -> Plan:
+        """The trunk's layers: (name, width) of convolutions, and poolings."""
         (a, b, c, d), (e, f) = self.widths, self.narrow
         return (
             *((f"conv1_{i}", a) for i in (1, 2)),
@@ -55,6 +58,7 @@ class Settings:
 
     @property
     def added_plan(self) -> Plan:
+        """The added convolutions, each with a pooling."""
         return tuple(
             step
             for i, width in enumerate(self.added[:-1], 1)
@@ -91,6 +95,7 @@ def _stage_layers(s: Settings):
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters."""
     params: dict[str, Any] = {"trunk": stack_tree(s.plan, 3)}
     if s.stages:
         params["stages"] = {
@@ -147,6 +152,7 @@ def apply(variables: Mapping[str, Any], x: jax.Array, s: Settings) -> jax.Array:
 
 
 def read_settings(state: State, config: Mapping[str, Any]) -> dict[str, Any]:
+    """How many stages a checkpoint holds."""
     stages = [key.split("_stage")[1][0] for key in state.arrays if "_stage" in key]
     first = any("conv5_1_CPM" in key for key in state.arrays)
     return {"stages": max([int(first), *(int(n) for n in stages if n.isdigit())])}

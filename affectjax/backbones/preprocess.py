@@ -36,12 +36,15 @@ NORMALISATIONS = {
     "kinetics-0-1": Normalisation(
         mean=(0.4345, 0.4051, 0.3775), deviation=(0.2768, 0.2713, 0.2737)
     ),
+    # What the released VAANet gives its network, whatever its checkpoint was trained on.
+    "less-100": Normalisation(mean=(100 / 255, 100 / 255, 100 / 255)),
     "symmetric": Normalisation(mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5)),
     "none": Normalisation(divide=1.0),
 }
 
 
 def named(name: str) -> Normalisation:
+    """A normalisation by its name; an unknown one is an error that lists them."""
     if name not in NORMALISATIONS:
         known = ", ".join(NORMALISATIONS)
         raise UserError(f"There is no normalisation {name!r}", mend=f"Choose from {known}.")

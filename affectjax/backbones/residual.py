@@ -66,6 +66,7 @@ class Residual:
 
     @property
     def features(self) -> int:
+        """Width of the last map."""
         return self.width * 2 ** (len(self.blocks) - 1) * EXPANSION[self.block]
 
 
@@ -98,6 +99,7 @@ def shapes(s: Residual, inputs: int, width: int, outputs: int, stride: int):
 
 
 def tree(s: Residual) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters and statistics."""
     make = conv2d_tree if len(s.stem) == 2 else conv3d_tree
     params: dict[str, Any] = {}
     stats: dict[str, Any] = {}
@@ -129,6 +131,7 @@ def live(variables: Tree, x: jax.Array, s: Residual) -> tuple[jax.Array, Tree]:
 
 
 def answer(variables: Tree, y: jax.Array, s: Residual) -> jax.Array:
+    """Of the last map [B, ..., D]: itself, its mean [B, D], or class scores [B, K]."""
     if s.output == "map":
         return y
     y = average(y)

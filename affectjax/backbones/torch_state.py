@@ -150,5 +150,6 @@ def without_wrappers(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def listed(keys: list[str]) -> str:
+    """Some keys for a message, and how many more there are."""
     more = len(keys) - SHOWN
     return ", ".join(keys[:SHOWN]) + (f" and {more} more" if more > 0 else "")

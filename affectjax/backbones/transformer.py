@@ -23,6 +23,7 @@ ACTIVATIONS = {
 
 
 def normal(*shape: int) -> Leaf:
+    """A parameter that starts normal, with a deviation of 0.02."""
     return Leaf(shape, jax.nn.initializers.normal(0.02))
 
 
@@ -35,6 +36,7 @@ def layer_norm(p: dict[str, jax.Array], x: jax.Array, epsilon: float) -> jax.Arr
 
 
 def attention_tree(width: int) -> dict[str, Any]:
+    """Shapes and initialisers of attention with four products."""
     return {name: dense_tree(width, width) for name in ("query", "key", "value", "out")}
 
 
@@ -45,10 +47,12 @@ def self_attention(p: dict[str, Any], x: jax.Array, mask: jax.Array, heads: int)
 
 
 def feedforward_tree(width: int, hidden: int) -> dict[str, Any]:
+    """Shapes and initialisers of `feedforward`."""
     return {"in": dense_tree(width, hidden), "out": dense_tree(hidden, width)}
 
 
 def feedforward(p: dict[str, Any], x: jax.Array, activation: str) -> jax.Array:
+    """Two products [.., D] -> [.., hidden] -> [.., D] with an activation between."""
     return dense(p["out"], ACTIVATIONS[activation](dense(p["in"], x)))
 
 

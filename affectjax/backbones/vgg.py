@@ -22,6 +22,7 @@ def convolve(p: Mapping[str, jax.Array], x: jax.Array) -> jax.Array:
 
 
 def stack_tree(plan: Plan, inputs: int) -> dict[str, Any]:
+    """Shapes and initialisers of the convolutions of a plan."""
     tree = {}
     for step in plan:
         if step != POOL:

@@ -12,12 +12,15 @@ from affectjax.backbones.vgg import POOL, Plan, stack, stack_from_torch, stack_t
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    """Widths and depths of the five groups."""
+
     widths: tuple[int, ...] = (64, 128, 256, 512, 512)
     repeats: tuple[int, ...] = (2, 2, 3, 3, 3)
     normalisation: str = "caffe"
 
     @property
     def plan(self) -> Plan:
+        """All layers: (name, width) of convolutions, and poolings."""
         steps: list[tuple[str, int] | str] = []
         for i, (width, repeats) in enumerate(zip(self.widths, self.repeats, strict=True), 1):
             steps += [(f"conv{i}_{j + 1}", width) for j in range(repeats)] + [POOL]
@@ -25,6 +28,7 @@ class Settings:
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters."""
     return {"params": stack_tree(s.plan, 3)}
 
 

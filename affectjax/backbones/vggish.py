@@ -29,6 +29,8 @@ PCA = (
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    """Sizes of the network; those of the published one by default."""
+
     frames: int = 96
     mels: int = 64
     widths: tuple[int, ...] = (64, 128, 256, 256, 512, 512)
@@ -40,6 +42,7 @@ class Settings:
 
     @property
     def plan(self) -> Plan:
+        """All layers: (name, width) of convolutions, and poolings."""
         a, b, c, d, e, f = self.widths
         names = ("conv1", "conv2", "conv3_1", "conv3_2", "conv4_1", "conv4_2")
         one, two, *deep = zip(names, (a, b, c, d, e, f))
@@ -47,10 +50,12 @@ class Settings:
 
     @property
     def flat(self) -> int:
+        """Width of the last map laid flat."""
         return (self.frames // 16) * (self.mels // 16) * self.widths[-1]
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters."""
     params = {
         **stack_tree(s.plan, 1),
         "dense_1": dense_tree(s.flat, s.hidden),
@@ -83,6 +88,7 @@ def principal(variables: Mapping[str, Any], x: jax.Array) -> jax.Array:
 
 
 def read_settings(state: State, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Which of the published forms a checkpoint is."""
     tensorflow = bool(state.keys(TF))
     return {
         "final_relu": not tensorflow,

@@ -36,6 +36,7 @@ class Weights:
 
     @property
     def module(self):
+        """The module of the network."""
         return catalogue.row(self.name).module
 
     @property

@@ -25,6 +25,8 @@ OUTPUTS = ("map", "pooled", "face", "classes")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
+    """Sizes of the network; Chollet's, with the added layer for faces, by default."""
+
     stem: tuple[int, int] = (32, 64)
     entry: tuple[int, ...] = (128, 256, 728)  # blocks that halve the picture
     middle: int = 8  # blocks that keep it
@@ -42,6 +44,7 @@ class Settings:
 
     @property
     def features(self) -> int:
+        """Width of what describes a picture."""
         return self.face if self.output == "face" else self.leave[-1]
 
 
@@ -55,14 +58,17 @@ class Block(NamedTuple):
 
     @property
     def inputs(self) -> int:
+        """Channels that come in."""
         return self.widths[0][0]
 
     @property
     def outputs(self) -> int:
+        """Channels that go out."""
         return self.widths[-1][1]
 
 
 def plan(s: Settings) -> list[Block]:
+    """All blocks in order, with their widths and strides."""
     blocks, inputs = [], s.stem[1]
     for width in s.entry:
         blocks.append(Block(f"block{len(blocks) + 1}", ((inputs, width), (width, width)), 2,
@@ -75,6 +81,7 @@ def plan(s: Settings) -> list[Block]:
 
 
 def tree(s: Settings) -> dict[str, Any]:
+    """Shapes and initialisers of all parameters and statistics."""
     params: dict[str, Any] = {}
     stats: dict[str, Any] = {}
 
@@ -105,6 +112,7 @@ def tree(s: Settings) -> dict[str, Any]:
 
 
 def has_shortcut(block: Block) -> bool:
+    """Whether the input needs a convolution of its own to be added."""
     return block.stride != 1 or block.inputs != block.outputs
 
 
@@ -130,6 +138,7 @@ def live(variables: Tree, x: jax.Array, s: Settings) -> tuple[jax.Array, Tree]:
 
 
 def answer(variables: Tree, y: jax.Array, s: Settings) -> jax.Array:
+    """Of the last map [B, H, W, D]: itself, its mean, the face layer, or class scores."""
     p = variables["params"]
     if s.output == "map":
         return y
@@ -155,6 +164,7 @@ def run(variables: Tree, x: jax.Array, s: Settings, moving: bool) -> tuple[jax.A
 
 
 def residual(p: Tree, stored: Tree, x: jax.Array, block: Block, moving: bool):
+    """One block: (its output, the new statistics)."""
     new: dict[str, Any] = {}
     y = x
     for i in range(len(block.widths)):

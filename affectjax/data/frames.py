@@ -1,16 +1,19 @@
-"""Snippets of frames from a record's JPEG pictures: T runs of F successive ones, cut and mirrored.
+"""Snippets of frames from a record's JPEG pictures: T runs of F successive ones.
 
-The video is cut into T segments of equal length. In training a run starts anywhere in its segment
-and one draw of cut and mirror holds for the whole video; in testing run and cut are the middle
-ones. A segment with fewer than F frames repeats them in a loop; one without any is not there.
+In training a run starts anywhere in its segment, in testing it is the middle one. Segments are
+equal in time, "time", or in the number of frames, "count", as the authors' code has them. Every
+frame is decoded once; see `augment` for what is done to it.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from affectjax.data.augment import MIDDLE, Draw, changed
 from affectjax.errors import UserError
+
+DIVISIONS = ("time", "count")
 
 
 def runs(
@@ -20,7 +23,10 @@ def runs(
     length: int,
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """times [n] ascending, seconds -> frame numbers int [T, F], and bool [T], which are there."""
+    """times [n] ascending, seconds -> frame numbers int [T, F], and bool [T], which are there.
+
+    A segment with fewer than F frames repeats them in a loop; one without any is not there.
+    """
     edges = np.searchsorted(times, np.arange(segments + 1) * duration / segments)
     edges[-1] = len(times)  # rounding must not lose the last frame
     chosen, there = np.zeros((segments, length), np.int64), np.diff(edges) > 0
@@ -32,29 +38,46 @@ def runs(
     return chosen, there
 
 
+def runs_by_count(
+    count: int, segments: int, length: int, rng: np.random.Generator | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `runs`, of n frames: the whole is looped up to T F frames, a segment has n // T of them.
+
+    What the division leaves over at the end belongs to no segment.
+    """
+    if not count:
+        return np.zeros((segments, length), np.int64), np.zeros(segments, bool)
+    each = max(count, segments * length) // segments
+    spare = each - length
+    start = np.full(segments, spare // 2) if rng is None else rng.integers(spare + 1, size=segments)
+    first = np.arange(segments) * each + start
+    return (first[:, None] + np.arange(length)) % count, np.ones(segments, bool)
+
+
+def decoded(
+    pictures: Sequence[bytes], numbers: Iterable[int], size: int, where: str
+) -> dict[int, np.ndarray]:
+    """{number: uint8 [H, W, 3]}, the short side `size`."""
+    wanted = sorted(set(map(int, numbers)))
+    return {i: decode(pictures[i], size, f"frame {i} of {where}") for i in wanted}
+
+
 def snippets(
-    pictures: Sequence[bytes],
+    found: Mapping[int, np.ndarray],
     chosen: np.ndarray,
     there: np.ndarray,
     size: int,
-    where: str,
-    rng: np.random.Generator | None = None,
+    drawn: Draw = MIDDLE,
 ) -> np.ndarray:
-    """JPEG bytes, chosen [T, F], there [T] -> uint8 [T, F, size, size, 3], black where nothing is.
+    """Pictures by number, chosen [T, F], there [T] -> uint8 [T, F, size, size, 3].
 
-    Every frame is decoded once, its short side brought to `size`, and cut at the same place.
+    It is black where nothing is there. One draw of changes holds for the whole video.
     """
     out = np.zeros((*chosen.shape, size, size, 3), np.uint8)
-    places = (0.5, 0.5) if rng is None else rng.random(2)
-    mirror = rng is not None and rng.random() < 0.5
-    found: dict[int, np.ndarray] = {}
+    used = {i: changed(found[i], size, drawn) for i in set(chosen[there].ravel().tolist())}
     for t in np.flatnonzero(there):
         for f, number in enumerate(chosen[t].tolist()):
-            if number not in found:
-                picture = cut(decode(pictures[number], size, f"frame {number} of {where}"),
-                              size, places)  # fmt: skip
-                found[number] = picture[:, ::-1] if mirror else picture
-            out[t, f] = found[number]
+            out[t, f] = used[number]
     return out
 
 
@@ -73,15 +96,6 @@ def decode(picture: bytes, size: int, where: str) -> np.ndarray:
         wide, tall = (max(size, round(side * share)) for side in image.size)
         image = image.resize((wide, tall), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(image)
-
-
-def cut(picture: np.ndarray, size: int, places: Sequence[float]) -> np.ndarray:
-    """[H, W, 3] -> [size, size, 3] at so large a share of the way down and across."""
-    top, left = (
-        min(int((side - size + 1) * place), side - size)
-        for side, place in zip(picture.shape, places)
-    )
-    return picture[top : top + size, left : left + size]
 
 
 def sound_segments(mfcc: np.ndarray, rows: int, segments: int, crop: str) -> np.ndarray:

@@ -3,10 +3,26 @@
 import dataclasses
 import pathlib
 
-from affectjax.data import records, sample, sample_keyframes, splits
+from affectjax.data import (
+    records,
+    sample,
+    sample_corpus,
+    sample_danmaku,
+    sample_films,
+    sample_keyframes,
+    sample_space,
+    splits,
+)
 from affectjax.errors import UserError
 
-STORIES = {"episodes": sample.prepare, "keyframes": sample_keyframes.prepare}
+STORIES = {
+    "comments": sample_corpus.prepare,
+    "distributions": sample_danmaku.prepare,
+    "episodes": sample.prepare,
+    "films": sample_films.prepare,
+    "keyframes": sample_keyframes.prepare,
+    "space": sample_space.prepare,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +33,7 @@ class Data:
     parts: dict
 
     def describe(self) -> str:
+        """The dataset and its parts in one line."""
         counts = ", ".join(
             f"{name} {len(part)} clips of {len(set(part.groups))} groups"
             for name, part in self.parts.items()
@@ -31,6 +48,7 @@ def load(
     partition: str | None = None,
     validation: float = 0.0,
     validation_seed: int = 0,
+    validation_split: str = "",
     per_class: int = 0,
     per_class_seed: int = 0,
     permute_comments: bool = False,
@@ -45,9 +63,10 @@ def load(
 
     A dataset that keeps all its clips in one split and several ways to divide them (the ten of
     VideoEmotion-8) needs `partition`, the name of one; `train` and `test` are then parts of that.
-    `validation` is a fraction of the training groups; `per_class` keeps so many training clips of
-    each label after that, 0 all; `permute_comments` gives every training clip the comments of
-    another group's clip (a control: nothing of the video is left in them).
+    `validation` is a fraction of the training groups, or `validation_split` names the split of its
+    own that it is; `per_class` keeps so many training clips of each label after that, 0 all;
+    `permute_comments` gives every training clip the comments of another group's clip (a control:
+    nothing of the video is left in them).
     """
     if dir is None:
         if sample_story not in STORIES:
@@ -62,6 +81,12 @@ def load(
     dataset = records.open_dataset(dir)
     sets = _sets(dataset, partition)
     parts = {"train": sets(train)}
+    if validation and validation_split:
+        raise UserError(
+            "data.validation and data.validation_split are both set", mend="Unset one of them."
+        )
+    if validation_split:
+        parts["validation"] = sets(validation_split)
     if validation:
         if not 0 < validation < 1:
             raise UserError(f"data.validation is {validation}", mend="Give a fraction of 1.")

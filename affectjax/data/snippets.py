@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.data import alignment, frames
+from affectjax.data import alignment
+from affectjax.data import augment as augment_lib
+from affectjax.data import frames as frames_lib
 from affectjax.errors import UserError
 
 ROWS = ("one", "mean")
 CROPS = ("centre", "first")
+LOOKS = ("key", "left")  # what is seen besides the whole video
 
 
 class SnippetExamples:
@@ -24,7 +27,9 @@ class SnippetExamples:
     truth [S, 3] holds up to `truths` annotated intervals (start, end, label), NaN where there are
     fewer; where it is 0 nothing of them is told. With `frames` F there are frames uint8
     [T, F, size, size, 3]; with `mfcc` D there is mfcc float32 [S, mfcc_rows // S, D] in S =
-    `mfcc_segments` stretches, T where that is 0.
+    `mfcc_segments` stretches, T where that is 0. With `looks` the same frames come twice more,
+    each time changed by a draw of their own, as frames/key and frames/left; and frames_start
+    float32 [3, T] says where in a segment a snippet begins, as a share of the way.
     """
 
     def __init__(
@@ -37,6 +42,9 @@ class SnippetExamples:
         hide: Iterable[str] = (),
         frames: int = 0,
         frame_size: int = 112,
+        division: str = "time",
+        augment: str = "paper",
+        looks: bool = False,
         mfcc: int = 0,
         mfcc_rows: int = 4096,
         mfcc_crop: str = "centre",
@@ -54,6 +62,14 @@ class SnippetExamples:
                 "examples",
                 f"Choose from {', '.join(CROPS)}, and at least a row for each segment.",
             )
+        _one_of(division, frames_lib.DIVISIONS, "examples.division")
+        _one_of(augment, augment_lib.HOWS, "examples.augment")
+        if frames and frame_size < 1 or looks and not frames:
+            raise UserError(
+                f"frames {frames} of size {frame_size}, looks {looks}",
+                "examples",
+                "Several looks are at frames: set examples.frames, and a size above 0.",
+            )
         absent = sorted(set(hide) - set(modalities))
         if absent:
             raise UserError(
@@ -66,6 +82,7 @@ class SnippetExamples:
         self.truths = truths
         self.hide = tuple(hide)
         self.frames, self.frame_size = frames, frame_size
+        self.division, self.augment, self.looks = division, augment, bool(looks)
         self.mfcc, self.mfcc_rows, self.mfcc_crop = mfcc, mfcc_rows, mfcc_crop
         self.mfcc_segments = mfcc_segments or segments
 
@@ -85,7 +102,8 @@ class SnippetExamples:
                 raise UserError(
                     f"the dataset has no {name} as examples.{name} asks for them",
                     where,
-                    f"It has {given or 'none'}; build it with them, or train on features.",
+                    f"It has {given or 'none'}; build it with --extractors={name}, or train on "
+                    "features.",
                 )
         if self.truths and not spec.segments:
             raise UserError(
@@ -101,8 +119,12 @@ class SnippetExamples:
         shapes["weight"] = ((), np.float32)
         t, size = self.segments, self.frame_size
         if self.frames:
-            shapes["frames"] = ((t, self.frames, size, size, 3), np.uint8)
+            shape = (t, self.frames, size, size, 3)
+            shapes["frames"] = (shape, np.uint8)
             shapes["present/frames"] = ((t,), np.bool_)
+            if self.looks:
+                shapes |= {f"frames/{look}": (shape, np.uint8) for look in LOOKS}
+                shapes["frames_start"] = ((1 + len(LOOKS), t), np.float32)
         if self.mfcc:
             s = self.mfcc_segments
             shapes["mfcc"] = ((s, self.mfcc_rows // s, self.mfcc), np.float32)
@@ -125,6 +147,7 @@ class SnippetExamples:
         return self._example(record, rng)
 
     def parts(self, record: Mapping) -> int:
+        """How many rows a record gives: one."""
         return 1
 
     def evaluate(self, record: Mapping, part: int) -> dict[str, np.ndarray]:
@@ -148,16 +171,9 @@ class SnippetExamples:
             if m not in self.hide and len(features):
                 self._fill(features, record["rate"][m], record["duration"], places, m, example)
         if self.frames:
-            chosen, there = frames.runs(
-                record["frames_time"], record["duration"], self.segments, self.frames, rng
-            )
-            pictures = record["frames"]
-            example["frames"][:] = frames.snippets(
-                pictures, chosen, there, self.frame_size, record["id"], rng
-            )
-            example["present/frames"][:] = there
+            self._show(record, rng, example)
         if self.mfcc and len(record["mfcc"]):
-            example["mfcc"][:] = frames.sound_segments(
+            example["mfcc"][:] = frames_lib.sound_segments(
                 record["mfcc"], self.mfcc_rows, self.mfcc_segments, self.mfcc_crop
             )
             example["present/mfcc"][:] = True
@@ -187,6 +203,23 @@ class SnippetExamples:
             chosen = np.where(count > 0, drawn, nearest)
         out[near] = features[chosen[near]]
 
+    def _show(self, record: Mapping, rng: np.random.Generator | None, example: dict) -> None:
+        """The frames, once or for every look."""
+        asked = self.segments, self.frames, rng
+        if self.division == "count":
+            chosen, there = frames_lib.runs_by_count(len(record["frames"]), *asked)
+        else:
+            chosen, there = frames_lib.runs(record["frames_time"], record["duration"], *asked)
+        size = self.frame_size
+        found = frames_lib.decoded(record["frames"], chosen[there].ravel(), size, record["id"])
+        example["present/frames"][:] = there
+        for key in ["frames"] + [f"frames/{look}" for look in LOOKS if self.looks]:
+            drawn = augment_lib.MIDDLE if rng is None else augment_lib.draw(self.augment, rng)
+            example[key][:] = frames_lib.snippets(found, chosen, there, size, drawn)
+        if self.looks:
+            start = example["frames_start"]
+            start[:] = 0.5 if rng is None else rng.random(start.shape)
+
     def _tell(self, record: Mapping, example: dict[str, np.ndarray]) -> None:
         known = record["segments"]
         if len(known) > self.truths:
@@ -197,6 +230,11 @@ class SnippetExamples:
             )
         example["truth"][: len(known)] = known
         example["duration"][...] = record["duration"]
+
+
+def _one_of(value: str, choices: Sequence[str], key: str) -> None:
+    if value not in choices:
+        raise UserError(f"{key} = {value!r} is unknown", key, f"Choose from {', '.join(choices)}.")
 
 
 def segment_rows(

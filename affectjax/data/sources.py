@@ -6,7 +6,7 @@ import functools
 import itertools
 import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ class ArrayShard:
         return reader
 
     def read(self, i: int) -> bytes:
+        """The bytes of record i; ValueError where they are not as written."""
         try:
             (data,) = self._reader.read([i])
         except Exception:  # a reader that failed once, for any thread, fails ever after
@@ -80,6 +81,23 @@ class Index:
     durations: np.ndarray  # float64, seconds
     comments: np.ndarray  # int64, how many
     bytes: np.ndarray  # int64, the lengths of the serialised records
+
+
+class One:
+    """A source of one record."""
+
+    def __init__(self, record: Mapping[str, Any]):
+        self.record = record
+        self.ids, self.groups = [record["id"]], [record["group"]]
+        self.durations = np.array([record["duration"]])
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, place: int) -> Mapping[str, Any]:
+        if place not in (0, -1):
+            raise IndexError(f"record {place} of 1")
+        return self.record
 
 
 class Source:

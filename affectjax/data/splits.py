@@ -76,6 +76,8 @@ class Subset:
         self.groups = [source.groups[i] for i in self.indices]
         labels = getattr(source, "labels", None)
         self.labels = None if labels is None else np.asarray(labels)[self.indices]
+        durations = getattr(source, "durations", None)
+        self.durations = None if durations is None else np.asarray(durations)[self.indices]
 
     def __len__(self) -> int:
         return len(self.indices)

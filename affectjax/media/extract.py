@@ -110,6 +110,7 @@ class Rows:
         self.want, self.windows, self.first = want, windows, 0
 
     def chunks(self, windows: Iterator[np.ndarray]) -> Iterator[Chunk]:
+        """Prepared rows of some windows, numbered on from those before."""
         for window in windows:
             rows = self.extractor.prepare(self.modality, window)
             yield Chunk(self.place, self.modality, self.first, rows)
@@ -124,6 +125,7 @@ class Watch:
         self.scalers: dict[tuple, Scaler] = {}
 
     def push(self, piece: Picture) -> Iterator[Chunk]:
+        """Show a picture to every extractor; gives the rows that are now whole."""
         done: dict[tuple, np.ndarray] = {}
         for rows in self.rows:
             want = rows.want
@@ -139,6 +141,7 @@ class Watch:
             yield from rows.chunks(rows.windows.push(piece.end, picture))
 
     def finish(self, facts: Facts) -> Iterator[Chunk]:
+        """The last rows, once the length of the video is known."""
         for rows in self.rows:
             yield from rows.chunks(rows.windows.finish(facts.duration))
 
@@ -155,6 +158,7 @@ class Listen:
         self.rate = 0
 
     def push(self, piece: Samples, stated: float) -> Iterator[Chunk]:
+        """Take a piece of the sound track; gives the rows that are now whole."""
         if piece.rate != self.rate:
             yield from self._resample()
             self.rate = piece.rate
@@ -177,6 +181,7 @@ class Listen:
                 yield from rows.chunks(rows.windows.push(wave))
 
     def finish(self, facts: Facts) -> Iterator[Chunk]:
+        """The last rows, and what there is to say of the track in `facts`."""
         facts.notes += told(self.wrong)
         facts.sound = self.track.end
         yield from self._resample()

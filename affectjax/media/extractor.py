@@ -25,7 +25,9 @@ class Frames:
     size: tuple[int, int]  # H, W
     count: int = 1  # F
     step: float = 1 / 30
-    fit: str = "crop"  # "crop": short side to the size, then the centre; "stretch": both sides
+    # "crop": short side to the size, then the centre; "stretch": both sides; "short": short side
+    # to the size, nothing cut, so that H or W is the video's own
+    fit: str = "crop"
     scaling: str = "area"  # "area" | "bilinear" | "bicubic"
 
 
@@ -54,10 +56,16 @@ class Extractor(Protocol):
 
     # def embed(self, modality: str, rows: np.ndarray) -> np.ndarray: [n, ...] -> float32 [n, D]
 
+    # With `entry = True` its one modality is no feature but the record's own entry of that name,
+    # `frames` or `mfcc`, made of all rows of a source at once:
+    # def gather(self, modality: str, rows: np.ndarray) -> dict[str, np.ndarray]
+
 
 BUILT_IN = {
     "lowlevel": "affectjax.media.lowlevel:Lowlevel",
+    "frames": "affectjax.media.pictures:Pictures",
     "mfcc": "affectjax.media.spectra:Mfcc",
+    "filterbanks": "affectjax.media.filterbanks:FilterBanks",
     "clip": "affectjax.backbones.extractors:clip",
     "resnet3d": "affectjax.backbones.extractors:resnet3d",
     "resnet50": "affectjax.backbones.extractors:resnet50",
@@ -92,3 +100,18 @@ def resolve(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
         wanted = "name, settings, weights, trained, modalities, wants and prepare"
         raise UserError(f"{path} is no extractor", name, f"It must have {wanted}.")
     return found
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that the extractor of that name takes."""
+    module, _, attribute = BUILT_IN.get(name, name).partition(":")
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+        return tuple(inspect.signature(made).parameters)
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return ()  # making it says what is wrong
+
+
+def takes_weights(name: str) -> bool:
+    """Whether the extractor of that name has an option `weights`."""
+    return "weights" in options_of(name)

@@ -87,6 +87,7 @@ class Resampler:
         return found if before is None else np.concatenate([before, found])
 
     def finish(self) -> np.ndarray:
+        """The samples that were still inside."""
         if self.stream is None:
             return np.zeros(0, np.float32)
         found = self.stream.resample_chunk(np.zeros(0, np.float32), last=True)

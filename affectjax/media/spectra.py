@@ -4,8 +4,7 @@
     spectra.mfcc(wave, spectra.VAANET_RELEASE)    as it came out of the librosa of its time
 
 `cten` takes the MFCC of `vaanet`, cut into as many pieces as the pictures and resized. The
-extractor `mfcc` gives the same rows while a video streams by, but for two things that only a whole
-wave can tell: nothing is cut 80 decibels below the loudest, and the ends are padded with zeros.
+extractor `mfcc` gives the same rows while a video streams by, padded with zeros at the ends.
 """
 
 import dataclasses
@@ -43,24 +42,36 @@ CTEN = VAANET
 
 
 class Mfcc:
-    """The extractor `mfcc`: a row for each hop of the sound track."""
+    """The extractor `mfcc`: a row for each hop of the sound track, in the record's entry `mfcc`.
+
+    What streams by are decibels of the bands: how far below the loudest is cut off, and so the
+    coefficients, only the whole track can tell.
+    """
 
     name = "mfcc"
     weights = ""
     trained = True
+    entry = True
 
     def __init__(self, samples: int = 44_100, block: int = 2048, hop: int = 512,
                  bands: int = 128, coefficients: int = 32):  # fmt: skip
-        self.mel = Mel(samples, block, hop, bands, range=None, coefficients=coefficients)
-        self.settings = {"version": 1, **dataclasses.asdict(self.mel)}
+        self.mel = Mel(samples, block, hop, bands, coefficients=coefficients)
+        self.settings = {"version": 2, **dataclasses.asdict(self.mel)}
         self.modalities = {"mfcc": coefficients}
         # Row i is centred on (i + 0.5) hops; the block of it that librosa takes, on i hops.
         self.wants = {"mfcc": Sound(samples / hop, (block + hop) / samples, samples)}
 
     def prepare(self, modality: str, window: np.ndarray) -> np.ndarray:
-        """[n, S] -> float32 [n, coefficients]."""
+        """[n, S] -> float32 decibels [n, bands]."""
         energy = energies(window[:, : self.mel.block].astype(np.float64), self.mel)
-        return cepstrum(decibels(energy, self.mel), self.mel)
+        everything = dataclasses.replace(self.mel, range=None)
+        return decibels(energy, everything).astype(np.float32)
+
+    def gather(self, modality: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Decibels [n, bands] of a whole track -> {"mfcc": float32 [n, coefficients]}."""
+        if not len(rows):
+            return {"mfcc": np.zeros((0, self.mel.coefficients), np.float32)}
+        return {"mfcc": cepstrum(clipped(rows, self.mel), self.mel)}
 
 
 def frames_in(samples: int, mel: Mel) -> int:
@@ -90,8 +101,12 @@ def energies(blocks: np.ndarray, mel: Mel) -> np.ndarray:
 
 def decibels(energy: np.ndarray, mel: Mel) -> np.ndarray:
     """Energies -> decibels, not further below the loudest than the range says."""
-    found = 10 * np.log10(np.maximum(energy, mel.floor))
-    return found if mel.range is None else np.maximum(found, found.max() - mel.range)
+    return clipped(10 * np.log10(np.maximum(energy, mel.floor)), mel)
+
+
+def clipped(levels: np.ndarray, mel: Mel) -> np.ndarray:
+    """Decibels of a whole wave, none further below the loudest than the range says."""
+    return levels if mel.range is None else np.maximum(levels, levels.max() - mel.range)
 
 
 def log_mel(wave: np.ndarray, mel: Mel) -> np.ndarray:
@@ -137,6 +152,7 @@ BEND, SLOPE, STEP = 1000.0, 200 / 3, np.log(6.4) / 27
 
 
 def to_mel(hertz: np.ndarray, htk: bool = False) -> np.ndarray:
+    """Mel of frequencies in hertz, Slaney's or HTK's."""
     if htk:
         return 2595 * np.log10(1 + hertz / 700)
     above = BEND / SLOPE + np.log(np.maximum(hertz, BEND) / BEND) / STEP
@@ -144,6 +160,7 @@ def to_mel(hertz: np.ndarray, htk: bool = False) -> np.ndarray:
 
 
 def to_hertz(mels: np.ndarray, htk: bool = False) -> np.ndarray:
+    """The inverse of `to_mel`."""
     if htk:
         return 700 * (10 ** (mels / 2595) - 1)
     bend = BEND / SLOPE

@@ -23,7 +23,7 @@ def rows_in(seconds: float, rate: float) -> int:
 class PictureWindows:
     """uint8 [n, F, H, W, 3] of one modality, in blocks of `chunk` rows (the last may be shorter).
 
-    Pictures come in order; each is asked for only if some window shows it.
+    Pictures come in order, all of one size; each is asked for only if some window shows it.
     """
 
     def __init__(self, want: Frames, chunk: int):
@@ -59,10 +59,11 @@ class PictureWindows:
         """Fill the slot that is due with the latest picture."""
         _, slot, row = self.due[0]
         block, place = divmod(row, self.chunk)
+        picture = self.picture()
         if block not in self.blocks:
-            shape = (self.chunk, self.want.count, *self.want.size, 3)
+            shape = (self.chunk, self.want.count, *picture.shape)
             self.blocks[block] = np.empty(shape, np.uint8)
-        self.blocks[block][place, slot] = self.picture()
+        self.blocks[block][place, slot] = picture
         heapq.heapreplace(self.due, (self._time(slot, row + 1), slot, row + 1))
         # The last slot of a row has its latest time; slots of one time go by their number.
         self.whole += slot == self.want.count - 1

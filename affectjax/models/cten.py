@@ -34,6 +34,7 @@ from affectjax.layers.erasing import (
 )
 from affectjax.layers.inputs import projection_tree
 from affectjax.layers.parameters import Parameters
+from affectjax.layers.resampling import resample
 from affectjax.layers.standardise import Standardise
 from affectjax.layers.streams import streams
 from affectjax.layers.temporal_attention import (
@@ -60,6 +61,7 @@ CHOICES = {
     "pooling": ("mean", "sum"),
     "dtype": ("float32", "bfloat16"),
 }
+LOOKS = ("whole", "key", "left")
 
 
 class Reading(NamedTuple):
@@ -73,7 +75,9 @@ class CTEN(nn.Module):
     """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights.
 
     One modality or two. They are taken at their own common width, or projected to `projection`.
-    With settings of a network in `sight` or `sound` the batch's frames or MFCC are a modality.
+    With settings of a network in `sight` or `sound` the batch's frames or MFCC are a modality. With
+    `resample` the batch has frames for every look, changed by draws of their own, and says where in
+    a segment a snippet begins; sound is then never erased, as the released code has it.
     """
 
     modalities: Mapping[str, int]  # name -> feature width
@@ -87,6 +91,7 @@ class CTEN(nn.Module):
     erase: str = "joint"  # which segments are key: see `layers.erasing`
     threshold: float = 0.7  # theta
     iterations: int = 1  # erasings one after another, whose segments are united
+    resample: int = 0  # erases by snippets of so many frames, taken anew of what is kept; 0: masks
     pooling: str = "mean"  # over the segments of a look; "sum" makes long videos loud
     standardise: bool = True  # features by the training split's mean and deviation
     curve_threshold: float = 0.5  # of the attention curve, for intervals
@@ -139,18 +144,19 @@ class CTEN(nn.Module):
         of the truth.
         """
         features, there = self._streams(batch, train)
-        if self.form == "release":
-            read = partial(self._read_release, features, train)
-        else:
-            p = self.correlation_parameters()
-            read = partial(self._read, correlate(p, features, self.intra, self.inter))
+        read = self._reader(features, train)
         whole = read(there)
         looks, predictions = {"whole": whole}, {}
         if self.erase != "none":
             key, left, mode = self._sets(read, there, whole)
             for name, chosen in (("key", key), ("left", left)):
                 chosen, empty = or_whole(chosen, {m: there[m] for m in chosen}, mode)
-                looks[name] = read(there | chosen)
+                if self.resample:  # the sound stays, as do the segments' places in it
+                    again, seen = self._see(batch, train, name, chosen["frames"])
+                    look = self._reader(features | {"frames": again}, train)
+                    looks[name] = look(there | {"frames": seen})
+                else:
+                    looks[name] = read(there | chosen)
                 predictions[f"empty_{name}"] = empty.astype(jnp.float32)
             predictions["erased"] = share(key, {m: there[m] for m in key})
         label, weight = batch["label"], batch["weight"]
@@ -169,15 +175,43 @@ class CTEN(nn.Module):
         """{m: [B, T, C]} and {m: bool [B, T]} of features and of the networks, in sorted order."""
         names = sorted(self.modalities)
         features, there = streams(batch, names, self.segments, self.to_unit, self.dtype)
-        if self.sight:
-            maps, there["frames"] = self.sight_network(batch, train)
-            features["frames"] = maps.mean(2)
         if self.sound:
             features["mfcc"], there["mfcc"] = self.sound_network(batch, train)
         if self.projection:
             p = self.project_parameters()
             features = {m: dense(p[m], x) for m, x in features.items()}
+        if self.sight:
+            features["frames"], there["frames"] = self._see(batch, train)
         return dict(sorted(features.items())), dict(sorted(there.items()))
+
+    def _see(
+        self, batch: Batch, train: bool, look: str = "whole", kept: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The stream of the frames [B, T, C], and bool [B, T], which are there.
+
+        With `resample` they are drawn from the batch's frames: of every segment, or of `kept`.
+        """
+        frames = batch["frames" if look == "whole" else f"frames/{look}"]
+        there = batch["present/frames"]
+        if self.resample:
+            if frames.shape[2] < self.resample:
+                what = f"snippets of {self.resample} frames from {frames.shape[2]} a segment"
+                raise UserError(what, "model.resample", "Raise examples.frames.")
+            everything = jnp.ones(frames.shape[:2], bool)
+            start = batch["frames_start"][:, LOOKS.index(look)]
+            line = everything if kept is None else kept
+            frames, seen = resample(frames, line, start, self.resample)
+            there = there if kept is None else seen
+        maps, there = self.sight_network({"frames": frames, "present/frames": there}, train)
+        x = maps.mean(2)
+        return (dense(self.project_parameters()["frames"], x) if self.projection else x), there
+
+    def _reader(self, features: Streams, train: bool):
+        """The function that takes a look at some segments of these streams."""
+        if self.form == "release":
+            return partial(self._read_release, features, train)
+        p = self.correlation_parameters()
+        return partial(self._read, correlate(p, features, self.intra, self.inter))
 
     @property
     def _visual(self) -> str:
@@ -284,6 +318,14 @@ def check(model: CTEN) -> None:
         raise UserError(f"threshold = {model.threshold} lies outside 0..1", "model.threshold")
     if model.iterations < 1:
         raise UserError(f"iterations = {model.iterations}", "model.iterations", "At least 1.")
+    if model.resample < 0:
+        raise UserError(f"resample = {model.resample}", "model.resample", "0 erases by masks.")
+    if model.resample and (not model.sight or model.erase == "none" or model.iterations > 1):
+        raise UserError(
+            "re-sampling takes frames, and one erasing of them",
+            "model.resample",
+            "Set model.sight and model.erase, and model.iterations=1; or model.resample=0.",
+        )
     if model.form == "release" and (model.projection or model.iterations > 1):
         raise UserError("the release form projects nothing and erases once", "model.form")
     if model.form == "paper":

@@ -87,10 +87,12 @@ class Sound(nn.Module):
 
 
 def sight_width(network: Mapping[str, Any]) -> int:
+    """Width of what the network of pictures gives."""
     return resnet3d.Settings(**_tuples(network)).features
 
 
 def sound_width(network: Mapping[str, Any]) -> int:
+    """Width of what the network of sound gives."""
     return resnet.Settings(**_tuples(network)).features
 
 

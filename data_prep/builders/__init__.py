@@ -12,7 +12,7 @@ from affectjax.errors import UserError
 from data_prep import find
 
 NAMES = (
-    "video_tsc", "videoemotion8", "ekman6", "caer", "liris_accede", "danmaku_ldl",
+    "video_tsc", "videoemotion8", "ekman6", "caer", "liris_accede", "danmaku_ldl", "labelled",
 )  # fmt: skip
 
 

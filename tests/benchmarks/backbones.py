@@ -26,8 +26,8 @@ from affectjax import compiling, convert
 from affectjax.backbones.embedding import narrowed, widest
 from affectjax.media.extract import Chunk, extract_safely
 from affectjax.media.extractor import resolve
+from affectjax.media.features import Features
 from affectjax.media.workers import Failure
-from data_prep.features import Features
 from tests.backbones import networks, residual_cases, separable_cases
 from tests.backbones.parity import drawn, further, load, shapes_of
 from tests.benchmarks.fusion import machine

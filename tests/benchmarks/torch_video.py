@@ -1,4 +1,4 @@
-"""PyTorch twins of VAANet and CTEN on features, written by hand from the same equations."""
+"""PyTorch twins of VAANet and CTEN on features, and of VAANet whole, from the same equations."""
 
 import torch
 import torch.nn.functional as F
@@ -71,9 +71,13 @@ class CTEN(nn.Module):
 class VAANet(nn.Module):
     """Attention over cells, channels and time, and the penalised loss."""
 
-    def __init__(self, cells, channels, sound, segments, classes, positive, penalty):
+    def __init__(
+        self, cells, channels, sound, segments, classes, positive, penalty,
+        sight_name="motion", sound_name="audio",
+    ):  # fmt: skip
         super().__init__()
         self.cells, self.penalty = cells, penalty
+        self.sight_name, self.sound_name = sight_name, sound_name
         self.register_buffer("positive", torch.tensor(positive))
         self.map = nn.ModuleDict({
             name: nn.ModuleDict({
@@ -83,12 +87,12 @@ class VAANet(nn.Module):
             for name, seen, entries in (("spatial", channels, cells), ("channel", cells, channels))
         })  # fmt: skip
         self.attention = nn.ModuleDict(
-            {"audio": Temporal(sound, segments), "motion": Temporal(channels, segments)}
+            {sound_name: Temporal(sound, segments), sight_name: Temporal(channels, segments)}
         )
         self.head = nn.Linear(channels + sound, classes)
 
     def forward(self, features, there, label):
-        x = features["motion"]
+        x = features[self.sight_name]
         x = x.reshape(*x.shape[:2], self.cells, -1)
         spatial, channel = self.map["spatial"], self.map["channel"]
         weights = F.softmax(spatial["mix"](spatial["score"](x)[..., 0]), -1) * self.cells
@@ -96,12 +100,37 @@ class VAANet(nn.Module):
         scores = channel["mix"](channel["score"](x.transpose(2, 3))[..., 0])
         x = (x * (F.softmax(scores, -1) * x.shape[-1])[:, :, None]).mean(2)
         parts = []
-        for m, stream in (("audio", features["audio"]), ("motion", x)):
+        streams = {self.sound_name: features[self.sound_name], self.sight_name: x}
+        for m, stream in sorted(streams.items()):
             parts.append((self.attention[m](stream, there[m])[..., None] * stream).sum(1))
         logits = self.head(torch.cat(parts, -1))
         wrong = self.positive[logits.argmax(-1)] != self.positive[label]
         loss = F.cross_entropy(logits, label, reduction="none")
         return (loss * (1 + self.penalty * wrong)).mean()
+
+
+class Whole(nn.Module):
+    """VAANet from frames and MFCC; the batch norm of the 3-D network keeps what it has stored."""
+
+    def __init__(self, sight, sound, head, mean):
+        super().__init__()
+        self.sight, self.sound, self.head = sight, sound, head
+        self.register_buffer("mean", torch.tensor(mean).reshape(3, 1, 1, 1))
+        self.train()
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.sight.eval()
+        return self
+
+    def forward(self, frames, mfcc, there, label):
+        """frames uint8 [B, T, 3, F, H, W], mfcc [B, T, R, D]."""
+        rows = frames.flatten(0, 1).float() - self.mean
+        maps = self.sight(rows.movedim(1, -1))["map"].mean(1)  # the network turns it back
+        heard = self.sound(mfcc.flatten(0, 1)[..., None])["map"].mean((1, 2))
+        shape = frames.shape[:2]
+        features = {"frames": maps.reshape(*shape, -1), "mfcc": heard.reshape(*shape, -1)}
+        return self.head(features, there, label)
 
 
 @torch.no_grad()

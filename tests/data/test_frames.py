@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affectjax.data import frames
+from affectjax.data import augment, frames
 from affectjax.data.snippets import SnippetExamples
 from affectjax.errors import UserError
 
@@ -62,9 +62,14 @@ def test_training_reaches_every_start_and_testing_takes_the_middle():
     np.testing.assert_array_equal(frames.runs(times, 10.0, 2, 16)[0][:, 0], [2, 22])
 
 
+def shown(pictures, chosen, there, size, drawn=augment.MIDDLE):
+    found = frames.decoded(pictures, chosen[there].ravel(), size, "x")
+    return frames.snippets(found, chosen, there, size, drawn)
+
+
 def test_snippets_hold_the_frames_asked_for_cut_from_the_middle():
     chosen, there = np.array([[3, 4], [9, 10], [0, 0]]), np.array([True, True, False])
-    made = frames.snippets(film(), chosen, there, 24, "x")
+    made = shown(film(), chosen, there, 24)
     assert made.shape == (3, 2, 24, 24, 3) and (made[2] == 0).all()
     for t, row in enumerate(chosen[:2]):
         for f, number in enumerate(row):
@@ -76,7 +81,8 @@ def test_one_draw_of_cut_and_mirror_holds_for_the_video():
     chosen, there = np.array([[3, 4], [9, 10]]), np.array([True, True])
     seen = set()
     for seed in range(40):
-        made = frames.snippets(film(), chosen, there, 24, "x", np.random.default_rng(seed))
+        drawn = augment.draw("paper", np.random.default_rng(seed))
+        made = shown(film(), chosen, there, 24, drawn)
         bright = made[..., 12, :, 0].astype(int) > 70
         assert (bright == bright[0, 0]).all()
         seen.add(tuple(bright[0, 0].tolist()))
@@ -87,7 +93,73 @@ def test_a_large_picture_is_brought_to_size_and_a_broken_one_is_named():
     (big,) = film(1, 120, 200)
     assert frames.decode(big, 24, "x").shape == (24, 40, 3)
     with pytest.raises(UserError, match="frame 0 of clip"):
-        frames.snippets([b"no picture"], np.zeros((1, 1), int), np.array([True]), 8, "clip")
+        frames.decoded([b"no picture"], [0], 8, "clip")
+
+
+@given(st.integers(0, 60), st.integers(1, 5), st.integers(1, 6), st.integers(0, 99))
+def test_runs_by_count_are_the_plain_division(count, segments, length, seed):
+    for rng in (None, np.random.default_rng(seed)):
+        chosen, there = frames.runs_by_count(count, segments, length, rng)
+        assert there.all() == there.any() == (count > 0)
+        if not count:
+            continue
+        line = list(range(count))
+        while len(line) < segments * length:
+            line += range(count)
+        each = max(count, segments * length) // segments
+        for t in range(segments):
+            own = line[t * each : (t + 1) * each]
+            places = [own[i : i + length] for i in range(each - length + 1)]
+            assert chosen[t].tolist() in (places if rng else [places[(each - length) // 2]])
+
+
+def test_the_release_changes_three_videos_of_ten_in_one_way_each():
+    drawn = [augment.draw("release", np.random.default_rng(i)) for i in range(4000)]
+    assert {d.place for d in drawn} == set(augment.PLACES)
+    ways = np.array([[d.mirror, d.turn != 0, d.light != 1] for d in drawn])
+    assert ways.sum(1).max() == 1
+    np.testing.assert_allclose(ways.mean(0), 0.1, atol=0.02)
+    turns, lights = [d.turn for d in drawn if d.turn], [d.light for d in drawn if d.light != 1]
+    assert -20 <= min(turns) < -18 and 18 < max(turns) <= 20
+    assert 0.5 <= min(lights) < 0.53 and 0.97 < max(lights) < 1
+    assert augment.draw("none", np.random.default_rng(0)) == augment.MIDDLE
+
+
+def test_what_a_draw_does_to_a_picture():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (5, 9, 3)).astype(np.uint8)
+    for place, columns in (((0, 0), slice(0, 5)), ((1, 1), slice(4, 9)), ((0.5, 0.5), slice(2, 7))):
+        made = augment.changed(picture, 5, augment.Draw(place))
+        np.testing.assert_array_equal(made, picture[:, columns])
+    left = picture[:, :5]
+    made = augment.changed(picture, 5, augment.Draw((0, 0), mirror=True))
+    np.testing.assert_array_equal(made, left[:, ::-1])
+    made = augment.changed(picture, 5, augment.Draw((0, 0), light=0.5))
+    np.testing.assert_array_equal(made, np.rint(left / 2))
+    made = augment.changed(picture, 5, augment.Draw((0, 0), turn=90.0))
+    np.testing.assert_array_equal(made, np.rot90(left))
+
+
+def test_several_looks_are_the_same_frames_changed_each_in_its_way():
+    rule = SnippetExamples({}, ("a", "b"), 4, frames=3, frame_size=24, looks=True)
+    record = {"id": "clip", "duration": 10.0, "label": 1, "frames": film(40),
+              "frames_time": (np.arange(40) / 4).astype(np.float32)}  # fmt: skip
+    test = rule.evaluate(record, 0)
+    assert {k: (v.shape, v.dtype) for k, v in test.items()} == rule.spec()
+    assert all((test[f"frames/{look}"] == test["frames"]).all() for look in ("key", "left"))
+    assert (test["frames_start"] == 0.5).all()
+    made = rule.train(record, np.random.default_rng(0))
+    assert not (made["frames/key"] == made["frames"]).all()
+    # Darkest to brightest: the same pictures at the same places of the line, however cut.
+    low = [made[key].min((2, 3, 4)).astype(int) for key in ("frames", "frames/key", "frames/left")]
+    assert np.abs(low[0] - low[1]).max() <= 101 and len(np.unique(made["frames_start"])) == 12
+
+
+def test_settings_of_frames_that_cannot_be():
+    for change, words in (({"division": "weight"}, "time, count"), ({"augment": "all"}, "release"),
+                          ({"frames": 0, "looks": True}, "looks")):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            SnippetExamples({}, ("a", "b"), 4, **{"frames": 3} | change)
 
 
 def test_sound_is_tiled_or_cut():

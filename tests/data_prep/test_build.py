@@ -14,7 +14,8 @@ import pytest
 
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE
-from data_prep import build, features, items, verify
+from affectjax.media import features
+from data_prep import build, items, verify
 from tests.data_prep import making
 
 CAER = ["train/Anger", "train/Sad", "validation/Happy", "test/Fear", "test/Neutral"]

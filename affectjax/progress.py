@@ -18,16 +18,26 @@ class Progress:
         self.live = self.stream.isatty()
 
     def step(self, known: bool = False) -> None:
+        """One more is done; `known`: it had been before."""
         self.count += 1
         self.known += known
-        now = time.monotonic()
-        if self.live and (now - self.said > 0.1 or self.count == self.total):
-            self._say("\r", "", now)
-        elif not self.live and (now - self.said > EVERY or self.count == self.total):
-            self._say("", "\n", now)
+        if self._due(0.1) or self.count == self.total:
+            self._say()
 
-    def _say(self, before: str, after: str, now: float) -> None:
-        self.said = now
+    def within(self, name: str, seconds: float) -> None:
+        """How far the one under way is, in seconds of its own."""
+        if self._due(0.2):
+            self._say(f"; {name} at {duration(seconds)}")
+
+    def line(self, text: str) -> None:
+        """A line of its own, above the bar."""
+        print(f"\r\033[K{text}" if self.live else text, file=self.stream, flush=True)
+
+    def _due(self, pause: float) -> bool:
+        return time.monotonic() - self.said > (pause if self.live else EVERY)
+
+    def _say(self, more: str = "") -> None:
+        now = self.said = time.monotonic()
         made = self.count - self.known
         left = (now - self.begun) / made * (self.total - self.count) if made else 0.0
         bar = ""
@@ -36,14 +46,13 @@ class Progress:
             bar = f"[{'#' * full}{' ' * (WIDTH - full)}] "
         known = f", {self.known} of them before" if self.known else ""
         rest = f", about {duration(left)} left" if self.count < self.total and made else ""
-        print(
-            f"{before}{self.what} {bar}{self.count} of {self.total}{known}{rest}   ".rstrip("\n"),
-            end=after,
-            file=self.stream,
-            flush=True,
-        )
+        text = f"{self.what} {bar}{self.count} of {self.total}{known}{rest}{more}"
+        # a terminal keeps one line, and what was longer before must not show
+        before, after = ("\r\033[K", "") if self.live else ("", "\n")
+        print(before + text, end=after, file=self.stream, flush=True)
 
     def close(self) -> None:
+        """Leave the bar behind."""
         if self.live and self.count:
             print(file=self.stream, flush=True)
 

@@ -33,6 +33,7 @@ class Features:
         self.odd: collections.Counter[str] = collections.Counter()
 
     def push(self, chunk: Chunk) -> None:
+        """Take rows as they come; those for a network wait until they fill a batch."""
         place = (chunk.extractor, chunk.modality)
         if not hasattr(self.extractors[chunk.extractor], "embed"):
             self._keep(place, chunk.rows)
@@ -45,7 +46,7 @@ class Features:
             self._embed(place, rows[:batch])
 
     def finish(self, extractor: int) -> dict[str, np.ndarray]:
-        """{modality: float16 [T, D]} of one extractor, after the last chunk."""
+        """{modality: float16 [T, D]} of one extractor, or its entry, after the last chunk."""
         found = {}
         for modality, width in self.extractors[extractor].modalities.items():
             place = (extractor, modality)
@@ -53,6 +54,10 @@ class Features:
             if sum(map(len, rest)):
                 self._embed(place, np.concatenate(rest))
             rows = self.done.pop(place, [])
+            if is_entry(self.extractors[extractor]):
+                whole = np.concatenate(rows) if rows else np.zeros(0, object)
+                found |= self.extractors[extractor].gather(modality, whole)
+                continue
             found[modality] = np.concatenate([np.zeros((0, width), np.float16), *rows])
         return found
 
@@ -65,11 +70,19 @@ class Features:
 
     def _keep(self, place: tuple[int, str], rows: np.ndarray) -> None:
         extractor = self.extractors[place[0]]
+        if is_entry(extractor):
+            self.done[place].append(rows)
+            return
         width = extractor.modalities[place[1]]
         if rows.ndim != 2 or rows.shape[1] != width:
             what = f"{extractor.name} gave {place[1]} of shape {rows.shape}, not [n, {width}]"
             raise UserError(what, mend="Mend the extractor.")
         self.done[place].append(narrow(np.asarray(rows), place[1], self.odd))
+
+
+def is_entry(extractor: Extractor) -> bool:
+    """Whether what it makes is an entry of the record, not features."""
+    return bool(getattr(extractor, "entry", False))
 
 
 def narrow(rows: np.ndarray, name: str, odd: collections.Counter[str]) -> np.ndarray:
@@ -89,7 +102,8 @@ def narrow(rows: np.ndarray, name: str, odd: collections.Counter[str]) -> np.nda
 
 def constant(features: dict[str, np.ndarray]) -> list[str]:
     """Modalities of several rows that never change, as silent sound or a still picture gives."""
-    return [m for m, rows in features.items() if len(rows) > 1 and (rows == rows[0]).all()]
+    rows_of = {m: rows for m, rows in features.items() if rows.ndim == 2}
+    return [m for m, rows in rows_of.items() if len(rows) > 1 and (rows == rows[0]).all()]
 
 
 def cut(rows: np.ndarray, rate: float, start: float, end: float | None) -> np.ndarray:
