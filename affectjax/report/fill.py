@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from affectjax.errors import UserError
 from affectjax.report.measure import Measured, Runs, measure
-from affectjax.report.runs import Workdir
+from affectjax.report.runs import Run, Workdir
 from affectjax.report.size import Size, of_run
 from affectjax.tables import Column, Table
 
@@ -82,28 +82,47 @@ def sections(
         main = placed.get((table.main, ()), {})
         rows = {table.main: main} if main else {}
         rows |= {" ".join((name, *extra)): runs for (name, extra), runs in placed.items()}
-        extras = beside(column, rows) if rows else {}
+        extras = {**own_floors(column, rows), **beside(column, rows)} if rows else {}
         lines = _lines(table, column, placed, main, extras)
         settings = tuple(sorted(shared))
         found.append(Section(table, column, lines, column in table.columns, settings))
     return found, used
 
 
+def own_floors(column: Column, rows: Mapping[str, Runs]) -> Beside:
+    """Floors that the runs scored themselves: `whole_video/map@0.3` is one beside `map@0.3`.
+
+    They are those of the main row's runs, or of the first there is.
+    """
+    runs, end = next(iter(rows.values())), f"/{column.metric}"
+    common = set.intersection(*(set(run.metrics) for run in runs.values()))
+    return {
+        name.removesuffix(end).replace("_", " "): (
+            "floor",
+            {key: Run({column.metric: run.metrics[name]}) for key, run in runs.items()},
+        )
+        for name in sorted(common)
+        if name.endswith(end)
+    }
+
+
 def _matches(table: Table, workdir: Workdir) -> Iterable[tuple[str, Column]]:
     """The rows and columns that a workdir is: the paper's own, or the like on another dataset."""
-    if workdir.config != table.config or not workdir.runs:
+    if not workdir.runs:
         return
     words = workdir.variants - {SMALL}
     dataset, _ = workdir.dataset
     for row in table.rows:
-        if row.variant is None:
+        if row.variant is None or workdir.config != table.config_of(row):
             continue
         own = _words(row.variant)
         columns = [c for c in table.columns if words == own | _words(c.variant)]
         for column in columns:
             if dataset.startswith(column.datasets):
                 yield row.name, column
-            else:
+            elif "/" not in column.metric and all(
+                column.metric in run.metrics for run in workdir.runs.values()
+            ):  # its classes may be others
                 name = f"{dataset} as {column.name}"
                 yield row.name, _elsewhere(column, dataset, name)
         if not columns and words == own:

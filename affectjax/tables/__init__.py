@@ -7,6 +7,7 @@ column is one metric on one dataset. The numbers stand as they are printed in th
 import dataclasses
 import importlib
 import pkgutil
+from collections.abc import Sequence
 
 from affectjax.errors import UserError
 
@@ -34,6 +35,7 @@ class Row:
     numbers: tuple[float | None, ...]
     variant: str | None = None  # comma-separated; "" is the config itself, None is literature
     note: str = ""
+    config: str = ""  # where it is not of the table's config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,11 @@ class Table:
     def command(self, row: Row, column: Column) -> str:
         """What follows --config= to run this cell."""
         words = ",".join(filter(None, (column.variant, row.variant)))
-        return f"configs/{self.config}.py" + (f":{words}" if words else "")
+        return f"configs/{self.config_of(row)}.py" + (f":{words}" if words else "")
+
+    def config_of(self, row: Row) -> str:
+        """The config that a row is a variant of."""
+        return row.config or self.config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +67,39 @@ class Paper:
     name: str
     title: str
     tables: tuple[Table, ...]
+
+
+OURS = "not a row of the paper"
+
+
+def percent(
+    name: str, data: str, datasets: tuple[str, ...], variant: str, decimals: int = 1, **how
+) -> Column:
+    """Accuracy in percent; `how` says what differs."""
+    title = f"{name}, accuracy (%)"
+    return Column(title, data, datasets, variant, unit=100.0, decimals=decimals, **how)
+
+
+def videoemotion8(name: str, variant: str, decimals: int = 1, **how) -> Column:
+    """Accuracy on VideoEmotion-8: a mean over random splits of two to one."""
+    how = {"spread": "splits", "test_share": 0.5} | how
+    return percent(name, "VideoEmotion-8", ("videoemotion8",), variant, decimals, **how)
+
+
+def ekman6(name: str, decimals: int = 1, **how) -> Column:
+    """Accuracy on Ekman-6: its own split, and seeds."""
+    how = {"variant": "ekman6"} | how
+    return percent(name, "Ekman-6", ("ekman6",), decimals=decimals, **how)
+
+
+def by_class(column: Column, classes: Sequence[str]) -> tuple[Column, ...]:
+    """The recall of each class, in that order, and last the column itself."""
+    dataset = column.name.partition(",")[0]
+    each = (
+        dataclasses.replace(column, name=f"{dataset}, {k} (%)", metric=f"accuracy/{k}")
+        for k in classes
+    )
+    return (*each, column)
 
 
 def names() -> list[str]:

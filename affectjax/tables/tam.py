@@ -4,21 +4,16 @@ Representation Learning through Multimodal Attention and Time-Sync Comments for 
 Content Analysis, ACM MM 2022.
 """
 
-from affectjax.tables import Column, Paper, Row, Table
+from affectjax.tables import OURS, Column, Paper, Row, Table, ekman6, percent, videoemotion8
 
 LIRIS = ("mediaeval", "liris_accede")
 CONFIG = "tam_finetune"
-OURS = "not a row of the paper"
 AUXILIARY = "trained on other datasets too"
 
 
-def _percent(name: str, data: str, datasets: tuple, variant: str, **how) -> Column:
-    return Column(name, data, datasets, variant, unit=100.0, decimals=2, **how)
-
-
 def _mediaeval15(value: str) -> Column:
-    name = f"MediaEval 2015 {value}, accuracy (%)"
-    return _percent(name, "MediaEval 2015", LIRIS, f"me15_{value}", spread="groups")
+    name = f"MediaEval 2015 {value}"
+    return percent(name, "MediaEval 2015", LIRIS, f"me15_{value}", 2, spread="groups")
 
 
 def _mediaeval16(value: str, metric: str) -> Column:
@@ -26,17 +21,7 @@ def _mediaeval16(value: str, metric: str) -> Column:
     return Column(name, "MediaEval 2016", LIRIS, f"me16_{value}", metric, spread="groups")
 
 
-VIDEOS = (
-    _percent(
-        "VE-8, accuracy (%)",
-        "VideoEmotion-8",
-        ("videoemotion8",),
-        "ve8",
-        spread="splits",
-        test_share=0.5,
-    ),
-    _percent("YF-6, accuracy (%)", "Ekman-6", ("ekman6",), "ek6"),
-)
+VIDEOS = (videoemotion8("VE-8", "ve8", 2), ekman6("YF-6", 2, variant="ek6"))
 FILMS = (
     _mediaeval15("valence"),
     _mediaeval15("arousal"),

@@ -1,0 +1,119 @@
+"""The pictures of a paper that finished runs allow, as PNG files.
+
+Timelines and the sweep of the threshold need the runs alone; frames under attention, and deletion
+and insertion curves, need the dataset too. What runs do not have is left out without a word, for
+the tables say which runs there are.
+"""
+
+import dataclasses
+import itertools
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from affectjax import detection
+from affectjax.report import looking, pictures, segments
+from affectjax.report.fill import Section
+from affectjax.report.runs import Run, Workdir
+
+Figures = Iterable[tuple[str, object]]  # (name, matplotlib's figure)
+
+VIDEOS = 3  # that have pictures of their own
+MODELS = 6  # in one picture, at most
+THETA = re.compile(r"theta (\d+\.\d+)")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shown:
+    """One experiment, by its first finished run that says where it looked."""
+
+    name: str
+    run: Run
+    found: segments.Segments
+
+    @property
+    def threshold(self) -> float:
+        """From which its curve makes an interval."""
+        return self.run.export["config"]["model"]["curve_threshold"]
+
+
+def write(
+    out: pathlib.Path,
+    sections: Sequence[Section],
+    workdirs: Sequence[Workdir],
+    datasets: Mapping[str, str],
+) -> list[str]:
+    """Every picture into a folder; gives the files. `datasets` are folders by their digest."""
+    names = []
+    for name, figure in _all(sections, workdirs, datasets):
+        names.append(re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_") + ".png")
+        pictures.save(figure, out / names[-1])
+    return names
+
+
+def _all(sections, workdirs, datasets) -> Figures:
+    if found := sweep(sections):
+        yield "theta", pictures.sweep(*found, "threshold of erasing", "accuracy (%)")
+    by_digest: dict[str, list[Shown]] = {}
+    for digest, one in experiments(workdirs):
+        by_digest.setdefault(digest, []).append(one)
+    for digest, models in by_digest.items():
+        models, prefix = models[:MODELS], f"{digest[:6]} " if len(by_digest) > 1 else ""
+        every = [timelines(models)]
+        if digest in datasets:
+            chosen = [(one.name, one.run) for one in models]
+            every.append(looking.figures(chosen, datasets[digest], VIDEOS))
+        for name, figure in itertools.chain(*every):
+            yield prefix + name, figure
+
+
+def experiments(workdirs: Sequence[Workdir]) -> Iterator[tuple[str, Shown]]:
+    """(digest of the dataset, experiment); of equal names all but the first carry their folder."""
+    taken = set()
+    for workdir in workdirs:
+        read = (
+            (r, segments.read(r.folder / "predictions_test.csv")) for r in workdir.runs.values()
+        )
+        run, found = next(((r, f) for r, f in read if f is not None), (None, None))
+        if found is None:
+            continue
+        words = ",".join(sorted(workdir.variants - {"small", "detection"}))
+        name = workdir.config + (f" {words}" if words else "")
+        name = f"{name} {workdir.folder.name}" if name in taken else name
+        taken.add(name)
+        yield workdir.dataset[1], Shown(name, run, found)
+
+
+def sweep(sections: Sequence[Section]):
+    """(thresholds, {dataset: (mean, low, high) or None of each}), or None: fewer than two ran."""
+    measured: dict[str, dict[float, tuple]] = {}
+    for section in sections:
+        for line in section.lines:
+            if (found := THETA.fullmatch(line.name)) and line.ours:
+                own = measured.setdefault(section.column.data, {})
+                own[float(found[1])] = tuple(line.ours.interval)
+    values = sorted({value for own in measured.values() for value in own})
+    each = {data: [own.get(value) for value in values] for data, own in measured.items()}
+    return (values, each) if len(values) > 1 else None
+
+
+def timelines(models: Sequence[Shown]) -> Figures:
+    """The first videos that all of them saw and that have annotated intervals."""
+    models = [one for one in models if one.found.truth is not None]
+    if not models:
+        return
+    rows = [{name: row for row, name in enumerate(one.found.ids)} for one in models]
+    first = models[0].found
+    both = (name for name in first.ids if all(name in own for own in rows))
+    told = (name for name in both if first.truths(rows[0][name]))
+    for video in itertools.islice(told, VIDEOS):
+        predicted: dict[str, list[detection.Interval]] = {}
+        curves = {}
+        for one, own in zip(models, rows):
+            predicted[one.name] = one.found.intervals(own[video], one.threshold)
+            curves[one.name] = one.found.curve[own[video]]
+        row, limits = rows[0][video], {one.threshold for one in models}
+        yield f"timeline {video}", pictures.timeline(
+            predicted, first.truths(row), float(first.duration[row]), first.names, curves,
+            limits.pop() if len(limits) == 1 else None, video,
+        )  # fmt: skip
