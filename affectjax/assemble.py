@@ -1,5 +1,6 @@
 """The parts of a run built from its config: data, vocabulary, model, examples."""
 
+import dataclasses
 import importlib
 import inspect
 
@@ -40,6 +41,11 @@ def data(config: config_dict.ConfigDict) -> load.Data:
         rule = examples(config, None)
         if hasattr(rule, "check"):
             rule.check(spec, where)
+        if callable(getattr(rule, "cut", None)):  # films become clips
+            parts = {name: rule.cut(part, name == "train") for name, part in found.parts.items()}
+            found = dataclasses.replace(found, parts=parts)
+    elif hasattr(rule := examples(config, None), "check"):
+        rule.check(spec, where)
     return found
 
 

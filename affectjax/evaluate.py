@@ -81,6 +81,9 @@ def evaluate(
         arrays, ids = model.combine(arrays, ids)
     _all_counted(ids, source.ids, arrays)
     metrics = {f"loss/{k}": s / w for k, (s, w) in sums.items() if w} | model.metrics(arrays)
+    if hasattr(model, "metrics_of_groups"):
+        group = dict(zip(source.ids, source.groups))
+        metrics |= model.metrics_of_groups(arrays, [group[name] for name in ids])
     if bad_records == "skip":
         metrics["skipped"] = float(skipped)
     return metrics, arrays, ids

@@ -5,22 +5,14 @@ stopped anywhere goes on where it stopped.
 """
 
 import copy
-import dataclasses
 import statistics
 
 from ml_collections import config_dict
 
 from affectjax import configlib
 from affectjax.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One training: its config, where its parameters start, and its folder under the workdir."""
-
-    name: str
-    config: config_dict.ConfigDict
-    init_from: str | None = None
+from affectjax.progressive import progressive
+from affectjax.run import Run
 
 
 def of(config: config_dict.ConfigDict):
@@ -39,9 +31,11 @@ class single:
         pass
 
     def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
+        """The one run, unless it is finished."""
         return None if "" in finished else Run("", config, config.train.init_from)
 
     def summary(self, finished: dict[str, dict]) -> dict:
+        """The run's own metrics."""
         return finished[""].get("metrics", {})
 
 
@@ -54,6 +48,7 @@ class repeat:
         self.times, self.first = times, first
 
     def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
+        """The first repetition that is not finished."""
         for number in range(self.first, self.first + self.times):
             name = f"{self.word}-{number}"
             if name not in finished:
@@ -63,9 +58,11 @@ class repeat:
         return None
 
     def change(self, config: config_dict.ConfigDict, number: int) -> None:
+        """Make the config that of one repetition."""
         config.train.seed = number
 
     def summary(self, finished: dict[str, dict]) -> dict:
+        """Mean and deviation of every metric over the repetitions that have it."""
         columns: dict[str, list[float]] = {}
         for result in finished.values():
             for key, value in result.get("metrics", {}).items():
@@ -88,7 +85,33 @@ class splits(repeat):
         super().__init__(times, first)
 
     def change(self, config: config_dict.ConfigDict, number: int) -> None:
+        """Make the config that of one partition."""
         config.data.partition = str(number)
 
 
-RECIPES = {"single": single, "repeat": repeat, "splits": splits}
+class each:
+    """A model of its own for every one of `model.outputs`, all else equal: one network a name."""
+
+    def __init__(self):
+        pass
+
+    def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
+        """The first name without a finished model."""
+        for name in config.model.outputs:
+            if name not in finished:
+                own = copy.deepcopy(config)
+                own.model.outputs = (name,)
+                return Run(name, own, config.train.init_from)
+        return None
+
+    def summary(self, finished: dict[str, dict]) -> dict:
+        """The metrics of each name, and of those that every run has their means."""
+        named, shared = {}, repeat.summary(self, finished)
+        for name, result in finished.items():
+            named |= {k: v for k, v in result.get("metrics", {}).items() if k.endswith(f"/{name}")}
+        own = {key: value for key, value in shared.items() if "/" not in key or key[:5] == "loss/"}
+        return own | named
+
+
+RECIPES = {"single": single, "repeat": repeat, "splits": splits, "each": each,
+           "progressive": progressive}  # fmt: skip

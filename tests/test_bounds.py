@@ -10,7 +10,15 @@ from configs import tam_pretrain
 
 CONFIGS = {
     name: importlib.import_module(f"configs.{name}")
-    for name in ("tam_pretrain", "tam_finetune", "vaanet", "cten")
+    for name in (
+        "tam_pretrain",
+        "tam_finetune",
+        "vaanet",
+        "cten",
+        "lstc",
+        "danmaku",
+        "danmaku_comments",
+    )
 }
 
 

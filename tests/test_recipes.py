@@ -55,3 +55,22 @@ def test_a_config_chooses_its_recipe_and_its_arguments():
     config = configlib.build(base, {}, "")
     recipe = recipes.of(config)
     assert recipe.times == 2 and pathlib.PurePath(recipe.next_run(config, {}).name).name == "seed-0"
+
+
+def test_each_trains_a_network_for_every_output(config):
+    config.model.outputs = ("joy", "fear")
+    seen, _ = walk(recipes.each(), config)
+    assert [(run.name, tuple(run.config.model.outputs)) for run in seen] == [
+        ("joy", ("joy",)), ("fear", ("fear",)),
+    ]  # fmt: skip
+    assert tuple(config.model.outputs) == ("joy", "fear")
+    finished = {
+        "joy": {"metrics": {"auc": 0.9, "auc/joy": 0.9, "loss/target": 1.0, "auc/fear": 7}},
+        "fear": {"metrics": {"auc": 0.7, "auc/fear": 0.7, "loss/target": 3.0}},
+    }
+    assert [run.name for run in walk(recipes.each(), config, {"joy": finished["joy"]})[0]] == [
+        "fear"
+    ]
+    summary = recipes.each().summary(finished)
+    assert summary["auc"] == pytest.approx(0.8) and summary["loss/target"] == 2.0
+    assert summary["auc/joy"] == 0.9 and summary["auc/fear"] == 0.7

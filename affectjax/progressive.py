@@ -1,0 +1,175 @@
+"""Residual-based progressive training: a recipe whose stages add one modality after the other.
+
+    stages/alone-<m>    each modality's LSTMs and two dense layers; the validation score orders them
+    stages/add-<i>-<m>  the i-th best joins the sum: its LSTMs alone learn, under fresh dense
+                        layers, on top of what the ones before have learned, which stays as it is
+    whole               all LSTMs go on, at a lower rate, under fresh dense layers
+    across clips        where model.clips is above 1: the LSTMs along the film learn, no others
+
+The last stage stands in the seed's own folder, the others under its `stages`, `whole` too where it
+is not the last. The first modality's turn is its training alone: it would be the same once more. A
+stage is a run like any other, so a recipe goes on in the middle of any; what comes next follows
+from the stages that are finished. The model's parameters are named intra/<m>/..., head/embed,
+head/out, and along the film anything else.
+"""
+
+import copy
+import dataclasses
+import json
+import math
+import pathlib
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+
+from ml_collections import config_dict
+
+from affectjax.errors import UserError
+from affectjax.run import Run
+
+HEAD = "^head/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Which modalities are summed, what of the model learns and how fast, and where it starts."""
+
+    name: str
+    modalities: tuple[str, ...]
+    start: str | None = None  # the stage whose export it begins with
+    frozen: tuple[str, ...] = ()  # modalities, or "embed", that stay as they are
+    new: tuple[str, ...] = ()  # path patterns of parameters that start afresh
+    drop: tuple[str, ...] = ()  # path patterns of the export's parameters that are left out
+    rate: float = 1.0  # of the LSTMs within clips, times the config's learning rate
+    across: bool = False  # along the film
+
+    @property
+    def rules(self) -> tuple[tuple[str, float], ...]:
+        """Learning-rate multipliers by path: 0 for what stays."""
+        still = tuple((HEAD if m == "embed" else f"^intra/{m}/", 0.0) for m in self.frozen)
+        return (*still, ("^intra/", self.rate)) if self.rate != 1 else still
+
+
+class progressive:
+    """The stages of `times` seeds from `first` on, each seed in a folder of its own.
+
+    `order` names the modalities from the first to the last; empty: by checkpoint.best of each
+    alone on the validation part. `finetune` is what the LSTMs' rate in `whole` is multiplied by.
+    """
+
+    def __init__(self, times: int = 1, first: int = 0, order: tuple = (), finetune: float = 0.1):
+        self.times, self.first, self.order, self.finetune = times, first, order, finetune
+
+    def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
+        """The next stage of the first seed that is not finished."""
+        names = sorted(config.model.modalities)
+        if self.order and sorted(self.order) != names:
+            raise UserError(
+                f"recipe.order is {', '.join(self.order)}, the modalities are {', '.join(names)}",
+                "recipe.order",
+                "Name each of them once.",
+            )
+        if not self.order and len(names) > 1 and not config.checkpoint.best:
+            raise UserError(
+                "the modalities are ordered by their validation score, and there is none",
+                "checkpoint.best",
+                "Set it, or recipe.order.",
+            )
+        for number in range(self.first, self.first + self.times):
+            own = f"seed-{number}"
+            if own in finished:
+                continue
+            for stage in stages(names, config.model.clips > 1, self._ordered(config, own, finished),
+                                self.finetune):  # fmt: skip
+                name = f"{own}/stages/{stage.name}" if stage.name else own
+                if name not in finished:
+                    start = config.train.init_from
+                    if stage.start is not None:
+                        start = finished[f"{own}/stages/{stage.start}"]["export"]
+                    return Run(name, settings(config, stage, number), start)
+        return None
+
+    def _ordered(self, config, own: str, finished) -> Callable[[], Sequence[str]]:
+        """The order, asked for once every modality has been trained alone."""
+
+        def order() -> Sequence[str]:
+            score = {
+                m: validation(finished[f"{own}/stages/alone-{m}"], config.checkpoint.best)
+                for m in sorted(config.model.modalities)
+            }
+            sign = 1 if config.checkpoint.mode == "min" else -1
+            return sorted(score, key=lambda m: (math.isnan(score[m]), sign * score[m]))
+
+        return (lambda: self.order) if self.order else order
+
+    def summary(self, finished: dict[str, dict]) -> dict:
+        """Mean and deviation over the seeds of what their last stages reached."""
+        columns: dict[str, list[float]] = {}
+        for name, result in finished.items():
+            for key, value in result.get("metrics", {}).items() if "/" not in name else ():
+                if value is not None:  # undefined in that run
+                    columns.setdefault(key, []).append(value)
+        found = {key: statistics.fmean(values) for key, values in columns.items()}
+        spread = {k: statistics.stdev(v) for k, v in columns.items() if len(v) > 1}
+        return found | {f"{key}/deviation": value for key, value in spread.items()}
+
+
+def stages(
+    names: Sequence[str],
+    across: bool,
+    order: Callable[[], Sequence[str]],
+    finetune: float,
+) -> Iterator[Stage]:
+    """All stages, one after the other; `order` is called when those alone have been."""
+    for m in names:
+        yield Stage(f"alone-{m}", (m,))
+    ordered = tuple(order()) if len(names) > 1 else tuple(names)
+    last = f"alone-{ordered[0]}"
+    for i in range(1, len(ordered)):
+        known, newest = ordered[:i], ordered[i]
+        fresh = (HEAD, f"^intra/{newest}/", f"^statistics/standardise_{newest}/")
+        yield Stage(f"add-{i + 1}-{newest}", ordered[: i + 1], last, known, fresh)
+        last = f"add-{i + 1}-{newest}"
+    yield Stage("whole" if across else "", ordered, last, (), (HEAD,), rate=finetune)
+    if across:
+        yield Stage(
+            "", ordered, "whole", (*ordered, "embed"), ("^inter/", "^inter_head/"),
+            ("^head/out/",), across=True,
+        )  # fmt: skip
+
+
+def settings(config: config_dict.ConfigDict, stage: Stage, seed: int) -> config_dict.ConfigDict:
+    """The config of one stage: what the stage says, laid over the config of the whole."""
+    own = copy.deepcopy(config)
+    with own.unlocked():
+        for m in set(own.model.modalities) - set(stage.modalities):
+            del own.model.modalities[m]
+    own.train.seed = seed
+    own.train.init_new, own.train.init_drop = stage.new, stage.drop
+    own.model.frozen = stage.frozen
+    own.optim.rules = (*stage.rules, *config.optim.rules)
+    if not stage.across:
+        own.model.clips = 1
+    if stage.name:  # the moving average belongs to what is predicted in the end
+        own.model.beta = 0.0
+    return own
+
+
+def validation(result: dict, metric: str) -> float:
+    """A finished run's score on the validation part at the step that it exported."""
+    path = pathlib.Path(result["export"]).parent / "metrics.jsonl"
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        (row,) = [
+            row
+            for row in rows
+            if row["split"] == "validation" and row["step"] == result["exported_step"]
+        ]
+        score = row[metric]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"the log does not tell {metric} of step {result['exported_step']} on the validation "
+            "part",
+            str(path),
+            "Remove that run's folder; it is then trained again.",
+        ) from error
+    return math.nan if score is None else score
