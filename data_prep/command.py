@@ -10,13 +10,15 @@ from affectjax.errors import UserError
 from data_prep import find
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises what argparse would print, with the nearest right name of a flag."""
 
     def error(self, message: str):
+        """A wrong flag as one line."""
         raise UserError(message, mend=f"`{self.prog} --help` names everything.")
 
     def parse_args(self, args=None, namespace=None):
+        """The flags; an unknown one is an error that names the nearest."""
         found, rest = self.parse_known_args(args, namespace)
         if rest:
             name = rest[0].partition("=")[0]
@@ -27,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(description: str) -> argparse.ArgumentParser:
     """All flags of `build`."""
-    found = _Parser(
+    found = Parser(
         prog="python -m data_prep.build",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,7 +39,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("dataset", metavar="DATASET", help="which one, or `import`")
     add("--out", metavar="DIR", help="the dataset's folder")
     add("--videos", metavar="DIR", help="the videos")
-    add("--comments", metavar="DIR", help="comment files, where they are not beside the videos")
+    add("--comments", metavar="DIR", help="comment files, where not beside the videos")
     add("--annotations", metavar="DIR", help="the benchmark's own annotation files")
     add(
         "--extractors",
@@ -54,6 +56,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         metavar="FILE",
         help="emotional words; `sample`: the sample's",
     )
+    add("--classifiers", default="", metavar="EXPORT,...", help="of comments, for `danmaku_ldl`")
     add("--tokeniser", default="jieba", metavar="NAME", help="jieba, whitespace, wordpiece:FOLDER")
     add("--rules", default="{}", metavar="JSON", help="cleaning of comments")
     add("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="decoding processes")

@@ -61,6 +61,7 @@ class Request:
     annotations: pathlib.Path | None
     options: Mapping[str, Any]
     lexicon: Any = None  # data_prep.lexicon.Lexicon
+    classifiers: tuple[str, ...] = ()  # folders of exports
 
 
 @dataclasses.dataclass(frozen=True)

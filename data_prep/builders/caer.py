@@ -18,6 +18,7 @@ OPTIONS = {"classes": 7, "groups": ""}
 
 
 def plan(request: Request) -> Plan:
+    """Clips, labels and splits, from the folders of shows."""
     if request.options["classes"] not in (6, 7):
         raise UserError("classes is 6 or 7", "--options", "6 leaves Neutral out.")
     names = [n for n in CLASSES if request.options["classes"] == 7 or n != "Neutral"]

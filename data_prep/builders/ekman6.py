@@ -22,6 +22,7 @@ OPTIONS = {"segments": ""}  # the segment file, below --annotations; "": segment
 
 
 def plan(request: Request) -> Plan:
+    """Videos, labels, splits and segments, from the public lists."""
     label, split_of, notes = {}, {}, []
     for split, file in LISTS.items():
         path = find.annotation(request, [file], "Ekman-6", HOME)

@@ -25,6 +25,7 @@ TASKS = {
 
 
 def plan(request: Request) -> Plan:
+    """The plan of the task that the options name."""
     from affectjax.errors import UserError
     from data_prep import find
 

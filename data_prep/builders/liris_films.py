@@ -13,6 +13,7 @@ from data_prep.plan import Clip, Lookup, Plan, Request
 
 
 def plan(request: Request) -> Plan:
+    """Films with a valence and an arousal every second."""
     files = {d: _files(request.annotations, d) for d in DIMENSIONS}
     names = sorted(set().union(*files.values()), key=_number)
     for name in find.videos(request.videos):  # films whose annotations were never given out

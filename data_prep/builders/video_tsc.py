@@ -28,6 +28,7 @@ OPTIONS = {
 
 
 def plan(request: Request) -> Plan:
+    """Clips where comments gather, train and test parted by source."""
     o = request.options
     if not (o["seconds"] > 0 and o["grid"] > 0 and o["select"] >= 0 and 0 < o["test"] < 1):
         mend = "seconds and grid are above 0, select is not negative, test is a fraction."

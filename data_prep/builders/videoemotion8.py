@@ -25,6 +25,7 @@ OPTIONS = {"splits": 10}
 
 
 def plan(request: Request) -> Plan:
+    """Videos, labels and the ten fixed splits."""
     if request.options["splits"] < 1:
         raise UserError("splits must be at least 1", "--options")
     published = _published(request)

@@ -397,7 +397,7 @@ def test_emotions_of_comments_become_distributions(talked):
     assert row["joy"] == pytest.approx(5 / 6) and row["disgust"] == pytest.approx(1 / 6)
     assert np.isnan(target["distribution"][1:]).all()
     np.testing.assert_array_equal(target["distribution_time"], [2.5, 7.5, 12.5])
-    assert "the lexicon's class 'tenderness' is none of the six" in made.notes
+    assert "the lexicon's class 'tenderness' is none of the emotions" in made.notes
 
 
 def test_a_split_without_a_window_of_enough_comments_is_refused(talked):

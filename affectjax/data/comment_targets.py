@@ -1,0 +1,92 @@
+"""One labelled comment: a record's text, and which of the emotions it has.
+
+The record of a comment corpus has one comment at second 0, whose words are the text's pieces
+between spaces, and one row of `values`: 1 where the comment has the emotion of that name, 0 where
+it has not, NaN where nobody and nothing has said.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from affectjax.errors import BadRecord, UserError
+
+
+def record(name: str, group: str, text: str, values: Sequence[float]) -> dict[str, Any]:
+    """The record of a comment, as `affectjax.data.records` writes it."""
+    words = text.split()
+    return {
+        "id": name,
+        "group": group,
+        "start": 0.0,
+        "duration": 0.0,
+        "comments": {
+            "word": words,
+            "length": np.array([len(words)] if words else [], np.int32),
+            "time": np.zeros(int(bool(words)), np.float32),
+            "emotional": np.zeros(len(words), np.uint8),
+        },
+        "values": np.array([values], np.float32).reshape(-1, len(values)),
+        "values_time": np.zeros(1, np.float32),
+    }
+
+
+def text(found: Mapping) -> str:
+    """The text of a record's comments."""
+    return " ".join(found.get("comments", {}).get("word", ()))
+
+
+def targets(found: Mapping, columns: Sequence[int]) -> np.ndarray:
+    """float32 [K]: the record's first row of values, those columns of it; NaN where unknown."""
+    rows = np.asarray(found.get("values", ()), np.float32)
+    return rows[0][list(columns)] if len(rows) else np.full(len(columns), np.nan, np.float32)
+
+
+def columns(outputs: Sequence[str], values: Sequence[str]) -> list[int]:
+    """Where the emotions stand among the names of a dataset's values."""
+    missing = [name for name in outputs if name not in values]
+    if missing:
+        raise UserError(
+            f"there is no emotion {missing[0]!r} among examples.values",
+            "model.outputs",
+            f"examples.values names {', '.join(values) or 'none'}.",
+        )
+    return [values.index(name) for name in outputs]
+
+
+def check(spec: Any, where: str, values: Sequence[str]) -> None:
+    """The dataset is a comment corpus of these emotions."""
+    if not spec.comments or tuple(spec.value_names) != tuple(values):
+        raise UserError(
+            f"examples.values is {', '.join(values) or 'empty'}, the dataset has "
+            f"{', '.join(spec.value_names) or 'no emotions of comments'}",
+            where,
+            f'Say "--config.examples.values={tuple(spec.value_names)}", or make one with '
+            "`python -m data_prep.build comment_corpus`.",
+        )
+
+
+def statistics(source, columns: Sequence[int]) -> dict[str, dict[str, np.ndarray]]:
+    """{"target": mean and deviation [K]}: how common each emotion is among the known ones."""
+    rows = []
+    for i in range(len(source)):
+        try:
+            rows.append(targets(source[i], columns))
+        except BadRecord:  # whether that stops the run is for the pipeline to say
+            continue
+    table = np.array(rows, np.float64).reshape(-1, len(columns))
+    known = [column[~np.isnan(column)] for column in table.T]
+    for place, column in enumerate(known):
+        if not len(column) or column.min() == column.max():
+            raise UserError(
+                f"the comments to train on are all alike in emotion {place + 1} of model.outputs",
+                "model.outputs",
+                "It takes comments that have the emotion and comments that have not.",
+            )
+    return {
+        "target": {
+            "mean": np.array([column.mean() for column in known]),
+            "deviation": np.array([column.std() for column in known]),
+        }
+    }
