@@ -13,6 +13,8 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import jax
 import numpy as np
@@ -21,9 +23,14 @@ from jax.experimental import multihost_utils
 from ml_collections import config_dict
 from safetensors import SafetensorError
 
-from affectjax import assemble, configlib, hosts
+from affectjax import assemble, card, configlib, hosts
+from affectjax.data import sources
 from affectjax.data.vocabulary import Vocabulary
 from affectjax.errors import UserError
+from affectjax.predicting.windows import reads_films
+
+if TYPE_CHECKING:
+    from affectjax.predicting.timeline import Timeline
 
 FORMAT = 1
 
@@ -49,14 +56,53 @@ class Export:
         """The rule that turns a record into the module's input."""
         return assemble.examples(self.config, self.vocabulary)
 
-    def predict(self, record: dict) -> dict[str, np.ndarray]:
-        """The module's predictions for one record; a value for each of the record's rows."""
-        rows = [self.examples.evaluate(record, part) for part in range(self.examples.parts(record))]
-        batch = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-        variables = {"params": self.params, **self.model_state}
-        found = jax.device_get(self._apply(variables, batch))
+    @functools.cached_property
+    def variables(self) -> dict:
+        """Parameters and statistics on the device, as the module takes them."""
+        return jax.device_put({"params": self.params, **self.model_state})
+
+    def apply(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The module's predictions for a batch of rows [B, ...] that `examples` made."""
+        return jax.device_get(self._apply(self.variables, dict(batch)))
+
+    @overload
+    def predict(self, what: Mapping[str, Any]) -> dict[str, np.ndarray]: ...
+
+    @overload
+    def predict(self, what: str | os.PathLike, **settings: Any) -> "Timeline": ...
+
+    @overload
+    def predict(self, what: Sequence[str | os.PathLike], **settings: Any) -> "list[Timeline]": ...
+
+    def predict(self, what, **settings):
+        """Predictions for a record, for a video file, or for several: files, or folders of them.
+
+        Of a record: the module's own, a value for each of the record's rows. Of a video: its
+        `affectjax.predicting.timeline.Timeline`, as `python -m affectjax.predict` makes it and
+        writes nothing; `settings` are those of `affectjax.predicting.run.Settings`, as
+        `window=20.0` or `weights="weights"`. A file that cannot be read raises a `UserError`.
+        """
+        if isinstance(what, Mapping):
+            if settings:
+                raise TypeError(f"a record is predicted whole: {', '.join(settings)} says nothing")
+            return self._of_record(what)
+        from affectjax.predicting import memory  # reads videos, and needs nothing of that before
+
+        if isinstance(what, str | os.PathLike):
+            if os.path.isdir(what):
+                raise UserError("this is a folder", str(what), "Name the folder in a list.")
+            return memory.timelines(self, [what], settings)[0]
+        return memory.timelines(self, what, settings)
+
+    def _of_record(self, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        records = [record]
+        if reads_films(self.examples) and "film" not in record:
+            records = self.examples.cut(sources.One(record))  # a film in the clips it reads
+        chosen = [(one, part) for one in records for part in range(self.examples.parts(one))]
+        rows = [self.examples.evaluate(*each) for each in chosen]
+        found = self.apply({key: np.stack([row[key] for row in rows]) for key in rows[0]})
         if hasattr(self.model, "combine"):
-            found, _ = self.model.combine(found, [record["id"]] * len(rows))
+            found, _ = self.model.combine(found, [one["id"] for one, _ in chosen])
         return found
 
     @functools.cached_property
@@ -81,6 +127,7 @@ def save(folder, config, params, model_state, words, dataset, metrics) -> None:
             "dataset": {"name": dataset.name, "digest": dataset.digest},
             "label_names": list(dataset.spec.label_names),
             "value_names": list(dataset.spec.value_names),
+            "clip_seconds": clip_seconds(dataset),
             "modalities": dataset.metadata.get("modalities", {}),
             "lexicon": dataset.metadata.get("lexicon", ""),
             "metrics": metrics,
@@ -94,13 +141,20 @@ def save(folder, config, params, model_state, words, dataset, metrics) -> None:
                 words.save(partial / "vocabulary.txt")
             about["files"] = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
             (partial / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-            (partial / "README.md").write_text(_card(about, arrays))
+            count = sum(v.size for k, v in arrays.items() if k.startswith("params/"))
+            (partial / "README.md").write_text(card.text(about, count))
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise UserError("the export cannot be written", str(folder), str(error)) from error
     hosts.barrier("export written")
+
+
+def clip_seconds(dataset) -> float | None:
+    """How long the dataset's clips are, as a rule: what a model learned to look at."""
+    durations = [dataset.split(name).durations for name in getattr(dataset, "splits", ())]
+    return float(np.median(np.concatenate(durations))) if durations else None
 
 
 def load(folder) -> Export:
@@ -174,35 +228,3 @@ def _gathered(value) -> np.ndarray:
     if jax.process_count() > 1:
         value = multihost_utils.process_allgather(value, tiled=True)
     return np.asarray(value, order="C")  # ascontiguousarray would make a number a row of one
-
-
-def _card(about: dict, arrays: dict) -> str:
-    config = about["config"]
-    count = sum(v.size for k, v in arrays.items() if k.startswith("params/"))
-    untrained = [m for m, s in about["modalities"].items() if not s.get("trained", True)]
-    lines = [
-        f"# {config['model']['name']}, trained by affectjax",
-        "",
-        f"{count:,} parameters, trained on `{about['dataset']['name']}` "
-        f"(digest `{about['dataset']['digest'][:16]}`).",
-        "",
-        "| modality | width | extractor |",
-        "|---|---|---|",
-        *(
-            f"| {m} | {width} | {about['modalities'].get(m, {}).get('extractor', 'unknown')} |"
-            for m, width in config["model"]["modalities"].items()
-        ),
-        "",
-        "| metric on the test part | value |",
-        "|---|---|",
-        *(
-            f"| {key} | {'undefined' if value is None else format(value, '.4f')} |"
-            for key, value in about["metrics"].items()
-        ),
-        "",
-    ]
-    if untrained:
-        lines.insert(
-            2, f"**Untrained extractors ({', '.join(untrained)}): a trial, not a model.**\n"
-        )
-    return "\n".join(lines)

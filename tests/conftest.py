@@ -9,6 +9,8 @@ import pytest
 from absl import flags
 from hypothesis import settings
 
+from tests.browser import Browser
+
 CACHE = pathlib.Path(
     os.environ.get("AFFECTJAX_CACHE", pathlib.Path.home() / ".cache" / "affectjax")
 )
@@ -33,3 +35,10 @@ settings.load_profile("steady" if os.environ.get("CI") else "searching")
 def _own_folder(tmp_path, monkeypatch):
     """Relative paths of a test land in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless browser without a network; skips where there is none."""
+    with Browser() as browser:
+        yield browser

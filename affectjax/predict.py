@@ -1,0 +1,242 @@
+"""Predict what videos evoke: python -m affectjax.predict EXPORT VIDEO... --out=DIR
+
+EXPORT is a folder that training left, of any model; a VIDEO is a file or a folder of them. DIR gets
+for each video NAME.html (the player beside its timeline), NAME.json (affectjax/predicting/schema.py
+says what it holds), NAME.csv and NAME.png, and index.html over all. Start the same command again
+and finished videos are passed over. Exit status: 0 complete, 1 some videos gave nothing (the last
+lines name them), 2 bad input (one line says what), 75 stopped before the end.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+
+from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, UserError
+
+SOME_FAILED = FAULT
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; gives the exit status."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, _interrupt)
+    except ValueError:  # not the main thread: the caller stops us
+        before = None
+    try:
+        return _main(_parser().parse_args(argv))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nstopped: finished videos are kept; the same command goes on from there",
+              file=sys.stderr, flush=True)  # fmt: skip
+        return REQUEUE
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what argparse would print, with the nearest right name of a flag."""
+
+    def error(self, message: str):
+        raise UserError(message, mend=f"`{self.prog} --help` names everything.")
+
+    def parse_args(self, args=None, namespace=None):
+        found, rest = self.parse_known_intermixed_args(args, namespace)
+        if rest:
+            name = rest[0].partition("=")[0]
+            near = difflib.get_close_matches(name, self._option_string_actions, 1, 0.5)
+            mend = f"Did you mean {near[0]}?" if near else "--help names all."
+            raise UserError(f"there is no flag {name}", mend=mend)
+        return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    found = _Parser(
+        prog="python -m affectjax.predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = found.add_argument
+    add("export", metavar="EXPORT", help="the model")
+    add("videos", metavar="VIDEO", nargs="+", help="files, or folders of them")
+    add("--out", metavar="DIR", help="where the pages go")
+    add(
+        "--window",
+        type=float,
+        metavar="SECONDS",
+        help="what the model looks at at once; unset: as long as the clips it learned from",
+    )
+    add(
+        "--stride",
+        type=float,
+        metavar="SECONDS",
+        help="from one window to the next; unset: an eighth of a window",
+    )
+    add(
+        "--threshold",
+        type=float,
+        metavar="SHARE",
+        help="attention from which a segment is detected; unset: the model's own",
+    )
+    add("--batch", type=int, default=16, metavar="N", help="windows predicted together")
+    add("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="decoding processes")
+    add(
+        "--timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="for a decoder that is silent",
+    )
+    add(
+        "--weights",
+        metavar="DIR|random",
+        help="of the extractors' networks: a folder, or DIR/<extractor> of each",
+    )
+    add(
+        "--extractors",
+        default="",
+        metavar="NAME,...",
+        help="instead of those that the export names; built in, or package.module:Class",
+    )
+    add("--extractor-options", default="{}", metavar="JSON", help="{extractor: {option: value}}")
+    add(
+        "--page-video",
+        default="link",
+        choices=("link", "copy", "embed"),
+        help="pages point to the videos where they lie, to copies beside them, or hold them",
+    )
+    add(
+        "--compile_cache",
+        default="~/.cache/affectjax/compiled",
+        metavar="DIR",
+        help="compiled programs; empty for none",
+    )
+    return found  # fmt: skip
+
+
+def _main(flags: argparse.Namespace) -> int:
+    chosen = _checked(flags)
+    if flags.out is None:
+        raise UserError("--out is missing", mend="Say --out=DIR, where the pages are to go.")
+    out = pathlib.Path(flags.out).absolute()
+    from affectjax.predicting import videos as naming
+
+    videos = naming.named(flags.videos)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder cannot be made: {error.strerror}", str(out)) from error
+
+    import affectjax
+    from affectjax import hosts
+
+    cache = flags.compile_cache
+    hosts.start(cache=os.path.expanduser(cache) if cache else None)
+    from affectjax.predicting.run import Predictor, Settings
+
+    predictor = Predictor(affectjax.load(flags.export), Settings(**chosen))
+    return _predict(predictor, videos, out, flags.page_video)
+
+
+def _checked(flags: argparse.Namespace) -> dict:
+    """The settings of the flags, or one clear line."""
+    for name in ("batch", "workers", "timeout"):
+        if not getattr(flags, name) > 0:
+            raise UserError(f"--{name} is above 0, not {getattr(flags, name)}")
+    if flags.threshold is not None and not 0 <= flags.threshold <= 1:
+        raise UserError(f"--threshold is from 0 to 1, not {flags.threshold}")
+    try:
+        options = json.loads(flags.extractor_options)
+    except ValueError as error:
+        raise UserError(f"--extractor-options is no JSON: {error}") from error
+    names = [name.strip() for name in flags.extractors.split(",") if name.strip()]
+    fits = isinstance(options, dict) and all(isinstance(o, dict) for o in options.values())
+    if not fits or set(options) - set(names):
+        raise UserError(
+            "--extractor-options has options of other extractors than --extractors names",
+            flags.extractor_options,
+            "Write {extractor: {option: value}}.",
+        )
+    return {
+        "window": flags.window,
+        "stride": flags.stride,
+        "threshold": flags.threshold,
+        "batch": flags.batch,
+        "extractors": tuple((name, options.get(name, {})) for name in names),
+        "weights": flags.weights,
+        "workers": flags.workers,
+        "timeout": flags.timeout,
+    }
+
+
+def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
+    from affectjax.media.workers import Failure
+    from affectjax.predicting import index, writing
+    from affectjax.predicting.memory import told
+    from affectjax.progress import Progress, duration
+
+    shared = writing.basis(predictor, source)
+    cards, bad, new = {}, {}, []
+    progress = Progress("videos", len(videos))
+    for video in videos:
+        if (known := writing.finished(out, video, shared)) is not None:
+            cards[video.name] = known["card"]
+            progress.step(known=True)
+        else:
+            new.append(video)
+    begun, seconds = time.monotonic(), 0.0
+    try:
+        for video, made in predictor(new, lambda one, at: progress.within(one.name, at)):
+            if isinstance(made, Failure):
+                what, where = told(made, video.path)
+                bad[where] = what
+                progress.line(f"failed: {where}: {what}")
+            else:
+                cards[video.name] = _written(out, video, made, shared)["card"]
+                seconds += cards[video.name]["duration"]
+                page = writing.place(out, video.name, ".html")
+                progress.line(f"{video.name}: {cards[video.name]['headline']} ({page})")
+            progress.step()
+    finally:
+        progress.close()
+    took = time.monotonic() - begun
+    ordered = [cards[video.name] for video in videos if video.name in cards]
+    about = f"Predicted by {predictor.model['name']} ({predictor.export.folder})."
+    writing.put(out / writing.INDEX, index.render(ordered, bad, about).encode())
+    if seconds:
+        print(f"{duration(seconds)} of video in {duration(took)}", end="; ")
+    print(f"open {out / writing.INDEX}", flush=True)
+    if bad:
+        print(f"{len(bad)} of {len(videos)} videos gave nothing:", file=sys.stderr)
+        for path, reason in bad.items():
+            print(f"  {path}: {reason}", file=sys.stderr, flush=True)
+        return SOME_FAILED
+    return COMPLETE
+
+
+def _written(out: pathlib.Path, video, made, shared: dict) -> dict:
+    from affectjax.predicting import writing
+
+    try:
+        return writing.write(out, video, made, shared)
+    except OSError as error:
+        mend = "Make room or make it writable; the same command goes on."
+        where = str(error.filename or out)
+        raise UserError(f"it cannot be written: {error.strerror}", where, mend) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

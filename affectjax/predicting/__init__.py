@@ -1,0 +1,1 @@
+"""Whole videos through an exported model: windows in, a timeline out, and pages to look at."""

@@ -1,0 +1,113 @@
+"""The files of each video, written whole or not at all, and found again by the next call."""
+
+import hashlib
+import html
+import json
+import os
+import pathlib
+import shutil
+from typing import Any
+
+from affectjax.errors import UserError
+from affectjax.media.files import said
+from affectjax.predicting import index, page, picture, schema
+from affectjax.predicting.run import Predictor
+from affectjax.predicting.timeline import Timeline
+from affectjax.predicting.videos import Video
+
+ENDINGS = (".html", ".csv", ".png", ".json")  # the last one says that the others stand
+SOURCES = ("link", "copy", "embed")  # how a page comes to its video
+BESIDE = {"JSON": ".json", "CSV": ".csv", "picture": ".png"}
+INDEX = "index.html"
+
+
+def basis(predictor: Predictor, source: str) -> dict[str, Any]:
+    """What all files of a call follow from, besides the videos."""
+    about = predictor.export.about
+    config = json.dumps(about["config"], sort_keys=True, default=str)
+    return {
+        "parameters": predictor.model["digest"],
+        "config": hashlib.sha256(config.encode()).hexdigest(),
+        "extractors": [
+            {"name": one.name, "settings": dict(one.settings), "weights": one.weights}
+            for one in predictor.extractors
+        ],
+        "threshold": predictor.threshold,
+        "window": [predictor.windows.seconds, predictor.windows.stride],
+        "source": source,
+    }
+
+
+def made_from(video: Video, shared: dict[str, Any]) -> dict[str, Any]:
+    """What a video's files follow from; a changed file has another size or time."""
+    try:
+        known = video.path.stat()
+    except OSError:
+        return {}
+    found = {
+        **shared,
+        "path": said(str(video.path)),
+        "bytes": known.st_size,
+        "modified": known.st_mtime_ns,
+    }
+    return json.loads(json.dumps(found))
+
+
+def finished(out: pathlib.Path, video: Video, shared: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON of a video whose files stand, all of them made of the same; else None."""
+    paths = [place(out, video.name, ending) for ending in ENDINGS]
+    if not all(path.is_file() for path in paths):
+        return None
+    try:
+        found = schema.read(paths[-1].read_text("utf-8"), str(paths[-1]))
+    except (UserError, OSError, UnicodeDecodeError):
+        return None
+    known = made_from(video, shared)
+    return found if known and found["made_from"] == known else None
+
+
+def write(out: pathlib.Path, video: Video, made: Timeline, shared: dict[str, Any]) -> dict:
+    """Write the video's files; gives the JSON."""
+    target = {ending: place(out, video.name, ending) for ending in ENDINGS}
+    target[".html"].parent.mkdir(parents=True, exist_ok=True)
+    target[".json"].unlink(missing_ok=True)
+    found = schema.as_json(made, index.card(made), made_from(video, shared))
+    beside = {what: page.address(target[ending], target[".html"])
+              for what, ending in BESIDE.items()}  # fmt: skip
+    up = html.escape(page.address(out / INDEX, target[".html"]))
+    back = f'<a href="{up}">All videos</a>'
+    source = _source(out, video, target[".html"], shared["source"])
+    put(target[".png"], picture.png(made))
+    put(target[".csv"], schema.as_csv(made).encode())
+    put(target[".html"], page.render(made, source, beside, back).encode())
+    put(target[".json"], json.dumps(found, ensure_ascii=False, allow_nan=False).encode())
+    return found
+
+
+def _source(out: pathlib.Path, video: Video, target: pathlib.Path, how: str) -> str:
+    """The video's address in its page."""
+    if how == "embed" and (found := page.embedded(video.path)) is not None:
+        return found
+    if how == "copy":
+        copy = place(out, video.name, video.path.suffix or ".video")
+        if copy != video.path:
+            partial = copy.with_name(copy.name + ".partial")
+            shutil.copyfile(video.path, partial)
+            os.replace(partial, copy)
+        return page.address(copy, target)
+    return page.address(video.path, target)
+
+
+def place(out: pathlib.Path, name: str, ending: str) -> pathlib.Path:
+    """A file of a video; a point in the name is part of it."""
+    return out / (name + ending)
+
+
+def put(path: pathlib.Path, content: bytes) -> None:
+    """The whole file, or the one that was there."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,210 @@
+"""The command: every video gives its files or one clear line, and finished ones are passed over."""
+
+import csv
+import html
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from affectjax import predict
+from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE
+from affectjax.predicting import schema
+from tests.predicting import exports
+
+ROOT = pathlib.Path(__file__).parents[2]
+ENDINGS = ("csv", "html", "json", "png")
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    return exports.make(tmp_path_factory.mktemp("model") / "export", "cten", seconds=4.0).folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two videos, one of them mute, and a file that is none."""
+    root = tmp_path_factory.mktemp("videos")
+    (root / "deep").mkdir()
+    exports.video(root / "one.mp4", 9.0)
+    exports.video(root / "deep" / "mute.mp4", 3.0, sound=False)
+    (root / "broken.mp4").write_bytes(b"no video" * 99)
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(export, folder, tmp_path_factory):
+    """(exit status, where everything went) of the whole folder."""
+    out = tmp_path_factory.mktemp("out") / "pages"
+    return run(export, folder, out), out
+
+
+def run(export, *places, **flags) -> int:
+    *places, out = places
+    options = {"compile_cache": "", "workers": 1, **flags}
+    more = [f"--{key.replace('_', '-') if key != 'compile_cache' else key}={value}"
+            for key, value in options.items()]  # fmt: skip
+    return predict.main([str(export), *map(str, places), f"--out={out}", *more])
+
+
+def times(out) -> dict[str, int]:
+    return {str(p.relative_to(out)): p.stat().st_mtime_ns for p in sorted(out.rglob("*.*"))}
+
+
+def test_a_corrupt_file_is_named_and_the_others_are_predicted(made, export, folder, capfd):
+    status, out = made
+    assert status == 1
+    assert set(times(out)) == {
+        "index.html", *(f"{name}.{end}" for name in ("one", "deep/mute") for end in ENDINGS),
+    }  # fmt: skip
+    assert run(export, folder, out) == 1
+    last = capfd.readouterr().err.splitlines()[-2:]
+    assert last[0] == "1 of 3 videos gave nothing:"
+    assert last[1].startswith(f"  {folder / 'broken.mp4'}: ") and len(last[1]) > 20
+    assert "broken.mp4" in (out / "index.html").read_text()
+
+
+def test_the_files_say_the_same(made):
+    _, out = made
+    found = schema.read((out / "one.json").read_text(), "one.json")
+    rows = list(csv.DictReader((out / "one.csv").read_text().splitlines()))
+    (track,) = found["tracks"]
+    for step, row in enumerate(rows):
+        assert float(row["start"]) == found["edges"][step]
+        assert [float(row[name]) for name in track["names"]] == track["scores"][step]
+        assert float(row["attention"]) == found["attention"][step]
+    assert len(rows) == len(track["scores"]) > 10
+    page = (out / "one.html").read_text()
+    inside = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+    np.testing.assert_allclose(inside["tracks"][0]["scores"], track["scores"], rtol=1e-4)
+    assert 'href="../index.html"' in (out / "deep" / "mute.html").read_text()
+    wide, tall = Image.open(out / "one.png").size
+    assert wide > 1000 and tall > 300
+    assert found["video"]["has_sound"] and len(inside["strip"]) == 9
+
+
+def test_every_page_finds_its_video(made, folder):
+    _, out = made
+    for name in ("one", "deep/mute"):
+        page = out / f"{name}.html"
+        source = re.search(r'<video [^>]*src="([^"]+)"', page.read_text())[1]
+        assert (page.parent / source).resolve() == (folder / f"{name}.mp4").resolve()
+
+
+def test_the_same_command_makes_nothing_again(made, export, folder):
+    _, out = made
+    before = times(out)
+    assert run(export, folder / "one.mp4", folder / "deep", out) == COMPLETE
+    before.pop("index.html")
+    after = times(out)
+    after.pop("index.html")
+    assert "mute.json" in after  # another name: the folder was given itself
+    assert {key: after[key] for key in before} == before
+
+
+def test_what_changed_or_is_gone_is_made_again(made, export, folder, tmp_path):
+    videos = tmp_path / "videos"
+    shutil.copytree(folder, videos)
+    out = tmp_path / "out"
+    assert run(export, videos / "one.mp4", videos / "deep/mute.mp4", out) == COMPLETE
+    first = times(out)
+    (out / "one.csv").unlink()
+    exports.video(videos / "deep" / "mute.mp4", 2.0, sound=False)
+    assert run(export, videos / "one.mp4", videos / "deep/mute.mp4", out) == COMPLETE
+    second = times(out)
+    assert all(second[key] > first[key] for key in first)
+    assert run(export, videos / "one.mp4", out, window=3.0) == COMPLETE
+    third = times(out)
+    assert third["one.json"] > second["one.json"] and third["mute.json"] == second["mute.json"]
+
+
+def test_copies_and_embedded_videos(export, folder, tmp_path):
+    assert run(export, folder / "deep", tmp_path / "copy", page_video="copy") == COMPLETE
+    copy = tmp_path / "copy" / "mute.mp4"
+    assert copy.read_bytes() == (folder / "deep" / "mute.mp4").read_bytes()
+    assert 'src="mute.mp4"' in (tmp_path / "copy" / "mute.html").read_text()
+    assert run(export, folder / "deep", tmp_path / "in", page_video="embed") == COMPLETE
+    assert 'src="data:video/mp4;base64,' in (tmp_path / "in" / "mute.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["EXPORT", "VIDEO"], "--out is missing"),
+        (["EXPORT"], "required: VIDEO"),
+        (["EXPORT", "VIDEO", "--out=x", "--strid=2"], "Did you mean --stride?"),
+        (["EXPORT", "VIDEO", "--out=x", "--batch=0"], "--batch is above 0"),
+        (["EXPORT", "VIDEO", "--out=x", "--threshold=2"], "--threshold is from 0 to 1"),
+        (["EXPORT", "VIDEO", "--out=x", "--window=-3"], "Both are above 0"),
+        (["EXPORT", "VIDEO", "--out=x", "--extractor-options={"], "is no JSON"),
+        (["EXPORT", "VIDEO", "--out=x", '--extractor-options={"clip": {}}'], "other extractors"),
+        (["EXPORT", "EMPTY", "--out=x"], "no video in this folder"),
+        (["EMPTY", "VIDEO", "--out=x"], "not an export"),
+        (["EXPORT", "VIDEO", "--out=VIDEO/x"], "the folder cannot be made"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, says, export, folder, capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    names = {"EXPORT": export, "VIDEO": folder / "one.mp4", "EMPTY": tmp_path / "empty"}
+    for word, path in names.items():
+        arguments = [argument.replace(word, str(path)) for argument in arguments]
+    assert predict.main(arguments) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and says in said and said.count("\n") == 1
+
+
+def test_a_missing_file_is_one_of_the_bad_ones(export, folder, tmp_path, capfd):
+    gone = tmp_path / "gone.mp4"
+    assert run(export, gone, folder / "deep", tmp_path / "out") == 1
+    assert f"  {gone}: " in capfd.readouterr().err
+    assert (tmp_path / "out" / "mute.html").is_file()
+
+
+def test_any_name_of_a_file_will_do(export, folder, tmp_path):
+    odd = os.fsdecode(b"b\xe9 & <i>100%</i>#?'.mp4".replace(b"/", b"|"))
+    shutil.copy(folder / "deep" / "mute.mp4", tmp_path / odd)
+    (tmp_path / os.fsdecode(b"\xff.mp4")).write_bytes(b"no video" * 9)
+    assert run(export, tmp_path, tmp_path / "out") == 1
+    (page,) = (tmp_path / "out").glob("b*.html")
+    source = re.search(r'<video [^>]*src="([^"]+)"', page.read_text())[1]
+    found = os.fsdecode(urllib.parse.unquote_to_bytes(html.unescape(source)))
+    assert (page.parent / found).resolve() == tmp_path / odd
+    assert "\\xff.mp4" in (tmp_path / "out" / "index.html").read_text()
+    link = re.search(r'<a href="([^"]+)"', (tmp_path / "out" / "index.html").read_text())[1]
+    assert urllib.parse.unquote(html.unescape(link)) == page.name
+
+
+@pytest.mark.slow
+def test_stopped_by_a_signal_it_goes_on_where_it_was(export, folder, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for i in range(12):
+        shutil.copy(folder / "one.mp4", videos / f"{i:02}.mp4")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "affectjax.predict", str(export), str(videos),
+               f"--out={out}", "--workers=1", "--compile_cache="]  # fmt: skip
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (out / "01.json").is_file():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGTERM)
+    assert "the same command goes on" in process.communicate(timeout=60)[1]
+    assert process.returncode == REQUEUE
+    before = times(out)
+    assert "11.json" not in before and not [name for name in before if "partial" in name]
+    finished = [name for name in before if name.endswith(".json")]
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == COMPLETE
+    after = times(out)
+    assert {name: after[name] for name in finished} == {name: before[name] for name in finished}
+    assert len([name for name in after if name.endswith(".html")]) == 13
