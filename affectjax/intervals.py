@@ -57,21 +57,33 @@ def over_groups(
     The mean is score(all rows). Draws in which the score is undefined are left out; where they are
     half of all, or where there is one group alone, there is no interval.
     """
+    return all_over_groups(lambda rows: {"": score(rows)}, groups, draws, seed, level)[""]
+
+
+def all_over_groups(
+    score: Callable[[np.ndarray], dict[str, float]],
+    groups: Sequence[str],
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> dict[str, Interval]:
+    """`over_groups` of every score that score(rows) gives by name, from the same draws."""
     names, of_row = np.unique(np.asarray(groups), return_inverse=True)
     whole = score(np.arange(len(of_row)))
     order = np.argsort(of_row, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(of_row))[:-1])
     random = np.random.default_rng(seed)
-    found = np.array(
-        [
-            score(
-                np.concatenate([members[g] for g in random.integers(len(names), size=len(names))])
-            )
-            for _ in range(draws if len(names) > 1 else 0)
-        ]
-    )
-    found = found[~np.isnan(found)]
-    if len(found) <= draws / 2:
-        return Interval(whole, math.nan, math.nan)
-    low, high = np.quantile(found, ((1 - level) / 2, (1 + level) / 2))
-    return Interval(whole, float(low), float(high))
+    drawn = [
+        score(np.concatenate([members[g] for g in random.integers(len(names), size=len(names))]))
+        for _ in range(draws if len(names) > 1 else 0)
+    ]
+    intervals = {}
+    for key, mean in whole.items():
+        found = np.array([scores[key] for scores in drawn])
+        found = found[~np.isnan(found)]
+        if len(found) <= draws / 2:
+            intervals[key] = Interval(mean, math.nan, math.nan)
+            continue
+        low, high = np.quantile(found, ((1 - level) / 2, (1 + level) / 2))
+        intervals[key] = Interval(mean, float(low), float(high))
+    return intervals

@@ -1,10 +1,17 @@
-"""Finished runs beside a paper's tables.
+"""Runs in one page, or beside a paper's tables.
 
+    python -m affectjax.report WORKDIR... [--out=DIR]
     python -m affectjax.report --paper=tam WORKDIR... [--dataset=DIR] [--predictions NAME=CSV]
 
 A WORKDIR is what --workdir named in training, or a folder of such; .runs holds those that were not
-named. Prints Markdown; --out=DIR writes it there too, with tables.csv (a row a cell), runs.csv (a
-row a metric of every run) and confusion.csv.
+named. Runs may be unfinished, and of any recipe.
+
+The first form writes report.html (curves, scores, confusions, the papers' tables that the runs
+belong to, where the time went, settings), report.md, and CSV files into DIR, .runs/report if unset.
+
+The second prints the paper's tables as Markdown; --out=DIR writes it there too, with tables.csv (a
+row a cell), runs.csv (a row a metric of every run) and confusion.csv, and for vaanet and cten the
+pictures that the runs allow: with --dataset also frames under attention, and how faithful it is.
 
 --dataset makes floors (the commonest class or the mean, probes on the mean and the deviation of the
 features over time, their late fusion) on the very splits of the runs. --predictions scores another
@@ -20,7 +27,19 @@ import sys
 
 from affectjax import tables
 from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, UserError
-from affectjax.report import fill, runs, write
+from affectjax.report import (
+    beside_papers,
+    fill,
+    history,
+    overview,
+    page,
+    runs,
+    sheets,
+    text,
+    write,
+)
+
+PICTURED = ("vaanet", "cten")  # papers that show pictures
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,9 +65,9 @@ def _main(argv: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="finished runs")
-    parser.add_argument("--paper", required=True, help=", ".join(tables.names()))
-    parser.add_argument("--out", metavar="DIR", help="write Markdown and CSV files here")
+    parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="what training left")
+    parser.add_argument("--paper", help=", ".join(tables.names()))
+    parser.add_argument("--out", metavar="DIR", help="write the files here")
     parser.add_argument(
         "--dataset", action="append", default=[], metavar="DIR", help="records to make floors from"
     )
@@ -56,6 +75,39 @@ def _main(argv: list[str]) -> int:
         "--predictions", action="append", default=[], metavar="NAME=CSV", help="another system's"
     )
     given = parser.parse_args(argv)
+    if given.paper is None:
+        if given.dataset or given.predictions:
+            raise UserError(
+                "--dataset and --predictions belong to a paper's tables", mend="--paper"
+            )
+        return _page(_workdirs(given.workdirs), pathlib.Path(given.out or ".runs/report"))
+    return _paper(given)
+
+
+def _page(folders: list[pathlib.Path], out: pathlib.Path) -> int:
+    """Everything about some workdirs, in one page."""
+    if not folders:
+        raise UserError("no workdir given", mend="Name one, or .runs for all in it.")
+    experiments = history.read(folders)
+    found = {each.number: overview.scores(each) for each in experiments}
+    papers, notes = beside_papers.of(folders)
+    files = {
+        "report.html": page.html(experiments, found, papers, notes),
+        "report.md": text.markdown(experiments, found, papers, notes),
+        **sheets.all_of(experiments, found),
+    }
+    if papers:
+        sections = [section for _, each in papers for section in each]
+        files["tables.csv"] = write.tables_csv(sections)
+    _write(out, files)
+    for each in experiments:
+        print(f"{each.number:>3}  {each.name}: {each.state}")
+    print(f"page: {out / 'report.html'}")
+    return COMPLETE
+
+
+def _paper(given: argparse.Namespace) -> int:
+    """One paper's tables, with all that is missing in them."""
     paper = tables.load(given.paper)
     found = [runs.read(folder) for folder in _workdirs(given.workdirs)]
     beside = fill.nothing
@@ -82,6 +134,12 @@ def _main(argv: list[str]) -> int:
                 "confusion.csv": write.confusion_csv(sections),
             },
         )
+        if paper.name in PICTURED:
+            from affectjax.report import gallery
+
+            held = beside.folders if given.dataset else {}
+            for name in gallery.write(pathlib.Path(given.out), sections, found, held):
+                print(f"picture: {pathlib.Path(given.out) / name}", file=sys.stderr)
     return COMPLETE
 
 

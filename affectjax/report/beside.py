@@ -93,8 +93,10 @@ def of_run(run: Run, folder: str | pathlib.Path) -> dict[str, Run]:
     print(f"floors beside {run.folder}", file=sys.stderr, flush=True)
     config = config_dict.ConfigDict(run.export["config"])
     found = load.load(**configlib.arguments(config.data) | {"dir": str(folder)})
-    parts = found.parts
-    rule = assemble.examples(config, None)
+    rule, parts = assemble.examples(config, None), found.parts
+    if callable(getattr(rule, "cut", None)):  # films: the floors know each clip by itself
+        rule = rule.single()
+        parts = {name: rule.cut(part) for name, part in parts.items()}
     kept = [parts[name] for name in ("train", "validation") if name in parts]
     # A model that reads pixels has no modalities of its own; the floors read what there is.
     modalities = sorted(config.model.get("modalities") or found.dataset.spec.modalities)
@@ -121,7 +123,8 @@ def of_run(run: Run, folder: str | pathlib.Path) -> dict[str, Run]:
         scores = floors.of_classes(train, np.array(targets), groups, test, len(truth.names))
         guesses = {name: score.argmax(1) for name, score in scores.items()}
     else:
-        guesses = floors.of_values(train, np.stack(targets), groups, test)
+        table = np.stack(targets).reshape(len(targets), -1)
+        guesses = floors.of_values(train, table, groups, test)
     scored = {name: truth.with_guess(guess) for name, guess in guesses.items()}
     return {name: Run(one.metrics(), given=one) for name, one in scored.items()}
 

@@ -31,6 +31,7 @@ class Scored:
 
     @property
     def classes(self) -> bool:
+        """Whether they are classes; otherwise they are values."""
         return self.truth.ndim == 1
 
     def metrics(self, rows: np.ndarray | slice = slice(None)) -> dict[str, float]:
@@ -51,7 +52,7 @@ def of_run(path: pathlib.Path) -> Scored | None:
     """What a run predicted for its test clips; None where it is neither classes nor values."""
     table = _Table(path)
     clips = table.texts("id"), table.texts("group")
-    if names := table.after("probability_"):
+    if "label" in table.columns and (names := table.after("probability_")):
         scores = table.numbers([f"probability_{name}" for name in names])
         label = table.numbers(["label"])[:, 0].astype(np.int64)
         return Scored(*clips, names, scores.argmax(1), label)

@@ -32,7 +32,7 @@ class Run:
     @functools.cached_property
     def export(self) -> dict:
         """What its export says of itself."""
-        return {} if self.folder is None else _json(self.folder / "export" / "config.json")
+        return {} if self.folder is None else read_json(self.folder / "export" / "config.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read(folder: pathlib.Path) -> Workdir:
             "the workdir does not say which variants it was started with: command.json is missing",
             str(folder), "An older version trained it; train it again.",
         )  # fmt: skip
-    command = _json(folder / "command.json")
+    command = read_json(folder / "command.json")
     try:
         path, _, words = command["config"].partition(":")
         overrides = {key: value for key, value in command["overrides"].items()}
@@ -72,7 +72,7 @@ def read(folder: pathlib.Path) -> Workdir:
     runs = {}
     for result in sorted([*folder.glob("result.json"), *folder.glob("*/result.json")]):
         name = "" if result.parent == folder else result.parent.name
-        found = _json(result)
+        found = read_json(result)
         if not isinstance(found.get("metrics"), dict):
             raise _damaged(result)
         runs[name] = Run(found["metrics"], result.parent)
@@ -83,11 +83,12 @@ def read(folder: pathlib.Path) -> Workdir:
         tuple(f"{k}={v}" for k, v in sorted(overrides.items()) if not k.startswith(REPEATED)),
         ",".join(f"{k}={v}" for k, v in sorted(overrides.items()) if k in REPEATS),
         runs,
-        _json(folder / "config.json").get("recipe.times", 1),
+        read_json(folder / "config.json").get("recipe.times", 1),
     )
 
 
-def _json(path: pathlib.Path) -> dict:
+def read_json(path: pathlib.Path) -> dict:
+    """What a file of a run holds; UserError where it cannot be read or is damaged."""
     try:
         found = json.loads(path.read_text())
     except OSError as error:

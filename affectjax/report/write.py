@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from affectjax.intervals import Interval
 from affectjax.report.fill import Line, Section
 from affectjax.report.measure import Measured
-from affectjax.tables import Paper
+from affectjax.tables import Paper, Table
 
 HEADER = (
     *("row", "variant", "paper", "less main", "ours", "95 % interval", "over", "runs"),
@@ -30,7 +30,7 @@ def markdown(paper: Paper, sections: Sequence[Section], notes: Sequence[str] = (
     for section in sections:
         if section.table is not table:
             table = section.table
-            parts.append(f"## Table {table.number}: {table.title}")
+            parts.append(f"## {name(table)}: {table.title}")
             parts += [table.note] if table.note else []
         parts.append(_section(section))
     if notes:
@@ -45,15 +45,34 @@ def _section(section: Section) -> str:
         head += f"\n\nNo finished run: needs {column.data}."
     if section.settings:
         head += f"\n\nAll runs with {', '.join(section.settings)}."
+    return f"{head}\n\n{table(section)}"
+
+
+def name(table: Table) -> str:
+    """Table 3, and as it is where the paper has a figure instead."""
+    return f"Table {table.number}" if table.number[:1].isdigit() else table.number.capitalize()
+
+
+def table(section: Section) -> str:
+    """One section's rows in Markdown."""
+    header, *rows = cells(section)
+    return aligned(header, rows)
+
+
+def cells(section: Section) -> list[list[str]]:
+    """The header of a section and its rows, without the columns that say nothing anywhere."""
     rows = [_cells(line, section) for line in section.lines]
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    # A column that says nothing anywhere is left out.
     kept = [i for i in range(len(HEADER)) if i == 0 or any(row[i] for row in rows)]
-    table = [[HEADER[i] for i in kept], *([row[i] for i in kept] for row in rows)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(kept))]
+    return [[row[i] for i in kept] for row in (HEADER, *rows)]
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown whose columns stand under each other."""
+    table = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in table]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join([head, "", *lines])
+    return "\n".join(lines)
 
 
 def _note(line: Line, metric: str) -> str:
@@ -138,7 +157,7 @@ def tables_csv(sections: Sequence[Section]) -> str:
                     *(" ".join(section.settings), line.note),
                 ]
             )
-    return _csv(header.split(","), rows)
+    return as_csv(header.split(","), rows)
 
 
 def runs_csv(sections: Sequence[Section]) -> str:
@@ -151,7 +170,7 @@ def runs_csv(sections: Sequence[Section]) -> str:
                     seen.add((section.table.number, line.name, run))
                     what = [*_where(section), line.name, line.kind, digest[:16], name]
                     rows += [[*what, metric, value] for metric, value in run.metrics.items()]
-    return _csv("table,column,row,kind,dataset,run,metric,value".split(","), rows)
+    return as_csv("table,column,row,kind,dataset,run,metric,value".split(","), rows)
 
 
 def confusion_csv(sections: Sequence[Section]) -> str:
@@ -167,14 +186,15 @@ def confusion_csv(sections: Sequence[Section]) -> str:
             for label, counts in zip(names, sum(test.confusion() for test in tests)):
                 what = [*_where(section), line.name, line.kind]
                 rows += [[*what, label, name, count] for name, count in zip(names, counts)]
-    return _csv("table,column,row,kind,label,chosen,count".split(","), rows)
+    return as_csv("table,column,row,kind,label,chosen,count".split(","), rows)
 
 
 def _where(section: Section) -> list[str]:
     return [section.table.number, section.column.name]
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence]) -> str:
+def as_csv(header: Sequence[str], rows: Sequence[Sequence]) -> str:
+    """A header and its rows; an empty cell for None and for what is not a number."""
     file = io.StringIO()
     out = csv.writer(file, lineterminator="\n")
     out.writerow(header)
