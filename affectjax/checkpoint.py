@@ -52,7 +52,7 @@ def steps(directory: Any) -> list[int]:
 
 
 def best_step(directory: Any, metric: str, mode: str = "max") -> int | None:
-    """The step with the best value of a metric among those that recorded it."""
+    """The first step with the best value of a metric among those that recorded it."""
     values = {}
     for step in steps(directory):
         try:
@@ -64,7 +64,7 @@ def best_step(directory: Any, metric: str, mode: str = "max") -> int | None:
     if not values:
         return None
     sign = 1 if mode == "max" else -1
-    return max(values, key=lambda step: (sign * values[step], step))
+    return max(values, key=lambda step: (sign * values[step], -step))  # as the loop keeps it
 
 
 class Checkpoints:
@@ -167,6 +167,7 @@ class Checkpoints:
         self._known = step
 
     def close(self) -> None:
+        """Wait for the save under way, then end the writer."""
         try:
             self.wait()
         finally:
@@ -181,9 +182,11 @@ class Checkpoints:
         return restored
 
     def steps(self) -> list[int]:
+        """The steps that are saved, in order."""
         return steps(self.directory)
 
     def best_step(self) -> int | None:
+        """The saved step with the best `best`; None without one."""
         return best_step(self.directory, self.best, self.mode) if self.best else None
 
     def _retain(self) -> None:
@@ -463,6 +466,7 @@ def _verify(directory: epath.Path) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run one command line; gives the exit status."""
     parser = argparse.ArgumentParser("python -m affectjax.checkpoint", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=("list", "verify"))

@@ -2,16 +2,23 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import re
 import signal
+import socket
 import sys
 
 import jax
 from jax.experimental import multihost_utils
 
+from affectjax import rollcall
 from affectjax.errors import UserError
+
+START = 300.0  # seconds in which all processes of a job have to come
+HEARTBEAT = 100.0  # seconds without a sign from a process after which jax ends the others
+LATER = 1800.0  # seconds that processes wait for one another once they have met
 
 
 def start(
@@ -21,21 +28,32 @@ def start(
     cpu_devices: int = 0,
     detect: bool = False,
     cache: str | None = None,
+    seconds: float = START,
+    heartbeat: float = HEARTBEAT,
 ) -> None:
     """Configure jax and join the job's other processes, if there are any.
 
-    With `detect`, jax finds coordinator and rank itself (SLURM, Kubernetes, TPU VMs).
+    The job ends when not all have come after `seconds`; those who are missing are named. With
+    `detect`, jax finds coordinator and rank itself (SLURM, Kubernetes, TPU VMs), and jax's own
+    message names nobody.
     """
     if processes < 1 or cpu_devices < 0:
         raise UserError(f"--processes={processes} --cpu_devices={cpu_devices} is no job")
+    if seconds <= 0 or heartbeat < 1:
+        raise UserError(f"--start_timeout={seconds:g} --heartbeat={heartbeat:g} are no times")
     if cpu_devices:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", cpu_devices)
     if cache:
         jax.config.update("jax_compilation_cache_dir", cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    times = {
+        "initialization_timeout": round(seconds),
+        "heartbeat_timeout_seconds": round(heartbeat),
+    }
     if detect:
-        jax.distributed.initialize()
+        jax.distributed.initialize(**times)
+        _meet(seconds)
     elif processes > 1:
         if not re.fullmatch(r"\S+:\d+", coordinator or ""):
             raise UserError(
@@ -44,7 +62,10 @@ def start(
         if not 0 <= process < processes:
             raise UserError(f"process {process} is not one of 0 to {processes - 1}", "--process")
         print(f"process {process} of {processes} joins {coordinator}", flush=True)
-        jax.distributed.initialize(coordinator, processes, process, initialization_timeout=300)
+        # jax would end the job after this time as well, but without saying who is missing.
+        rollcall.call(coordinator, processes, process, seconds)
+        jax.distributed.initialize(coordinator, processes, process, **times)
+        _meet(seconds)
 
 
 def is_first() -> bool:
@@ -58,27 +79,73 @@ def say(*words) -> None:
         print(*words, flush=True)
 
 
-def barrier(name: str) -> None:
-    """Wait until every process has come here."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
+def barrier(name: str, seconds: float = LATER) -> None:
+    """Wait until every process has come here; those who have not after `seconds` are named."""
+    service = _service()
+    if service is None:
+        return
+    place, me = f"affectjax/at/{name}", jax.process_index()
+    service.key_value_set(f"{place}/{me}", "", allow_overwrite=True)
+    try:
+        service.wait_at_barrier(f"affectjax: {name}", round(seconds * 1000))
+    except jax.errors.JaxRuntimeError as error:
+        if "DEADLINE_EXCEEDED" not in str(error):
+            raise
+        missing = sorted(set(range(jax.process_count())) - set(_told(service, place)))
+        who = ", ".join(_named(service, missing)) or "a process that came too late"
+        raise UserError(
+            f"waited {seconds:g} s at '{name}' for {who}",
+            mend="Look at what it printed last; the same command goes on.",
+        ) from error
+    service.key_value_delete(f"{place}/{me}")
 
 
 def agree(value: str, what: str, mend: str = "") -> None:
     """Every process must hold the same text, or all of them stop with an error."""
-    if jax.process_count() > 1:
-        try:
-            multihost_utils.assert_equal(_bytes(value), what)
-        except AssertionError as error:
-            raise UserError(f"{what} differs between the processes", mend=mend) from error
+    service = _service()
+    if service is None:
+        return
+    place = f"affectjax/agree/{what}"
+    own = hashlib.sha256(value.encode()).hexdigest()
+    service.key_value_set(f"{place}/{jax.process_index()}", own, allow_overwrite=True)
+    barrier(f"comparing {what}")
+    told = _told(service, place)
+    apart = sorted(process for process, value in told.items() if value != told[0])
+    barrier(f"compared {what}")  # the first to stop takes the answers with it
+    if apart:
+        who = ", ".join(_named(service, apart))
+        raise UserError(f"{what} differs between the processes: {who} from process 0", mend=mend)
 
 
-def _bytes(text: str):
-    import hashlib
+def _meet(seconds: float) -> None:
+    """Tell the others the host, for their messages, and exchange something for the first time."""
+    if (service := _service()) is not None:
+        own = f"{socket.gethostname()} (pid {os.getpid()})"
+        service.key_value_set(f"affectjax/host/{jax.process_index()}", own)
+        barrier("start", seconds)
+        # On CPUs whoever comes to the first exchange half a minute before another gives up, so it
+        # is made here, where all are in step.
+        multihost_utils.sync_global_devices("affectjax: start")
 
-    import numpy as np
 
-    return np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8).astype(np.int32)
+def _service():
+    """jax's service for the processes of a job, or None where there is one process."""
+    if jax.process_count() == 1:
+        return None
+    from orbax.checkpoint import multihost
+
+    return multihost.get_jax_distributed_client()
+
+
+def _told(service, place: str) -> dict[int, str]:
+    """What each process has left at a place."""
+    found = service.key_value_dir_get(place)
+    return {int(key.rsplit("/", 1)[1]): value for key, value in found}
+
+
+def _named(service, processes: list[int]) -> list[str]:
+    names = _told(service, "affectjax/host")
+    return [f"process {i} on {names.get(i, 'an unknown host')}" for i in processes]
 
 
 class Stop:
@@ -108,6 +175,7 @@ class Stop:
         return self._asked
 
     def close(self) -> None:
+        """Give the signals back to those who had them before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

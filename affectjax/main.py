@@ -44,6 +44,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_enum("mode", "train", MODES, "what to do", flag_values=values)
     text("workdir", None, "where the run lives; .runs/<config> if unset", flag_values=values)
     text("export", None, "an export to evaluate instead of a workdir's", flag_values=values)
+    text("topology", "", "plan for a TPU slice, such as v5e:4x4 (libtpu)", flag_values=values)
     text("coordinator", None, "HOST:PORT of process 0", flag_values=values)
     number("processes", 1, "how many processes make up the job", flag_values=values)
     number("process", 0, "which of them this one is", flag_values=values)
@@ -53,6 +54,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "find coordinator and rank from SLURM, Kubernetes or a TPU pod",
         flag_values=values,
     )
+    number("start_timeout", 300, "seconds in which all processes have to come", flag_values=values)
+    number("heartbeat", 100, "seconds after which a silent process is dead", flag_values=values)
     number("cpu_devices", 0, "simulate this many devices on the CPU", flag_values=values)
     text(
         "compile_cache",
@@ -143,7 +146,7 @@ def _main(argv: list[str]) -> int:
     if values.mode == "plan":
         from affectjax import plan
 
-        print(plan.of_config(config, values.cpu_devices))
+        print(plan.of_config(config, values.cpu_devices, values.topology))
         return COMPLETE
 
     from affectjax import hosts  # jax starts from here on
@@ -156,6 +159,8 @@ def _main(argv: list[str]) -> int:
         values.cpu_devices,
         values.cluster,
         cache,
+        values.start_timeout,
+        values.heartbeat,
     )
     workdir = pathlib.Path(values.workdir or default_workdir(argv))
     if on_sample:
@@ -197,6 +202,12 @@ def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
             except train.Diverged as diverged:
                 print(f"error: {diverged}", file=sys.stderr, flush=True)
                 return FAULT
+            except FileNotFoundError as error:
+                if folder.is_dir():
+                    raise
+                raise UserError(
+                    "the workdir is gone", str(folder), "Bring it back; the same command goes on."
+                ) from error
     hosts.say("")
     for key, value in recipe.summary(finished).items():
         hosts.say(f"{key:32} {_number(value)}")
@@ -355,21 +366,15 @@ def _help() -> int:
     return COMPLETE
 
 
-def _alone() -> bool:
-    jax = sys.modules.get("jax")
-    return jax is None or not jax.distributed.is_initialized()
-
-
 if __name__ == "__main__":
     try:
         status = main(sys.argv)
     except Exception:
-        if _alone():
-            raise
         traceback.print_exc()
         status = FAULT
     sys.stdout.flush()
-    # A process that fails alone must not wait at the exit for the others, nor they for it.
-    if status in (BAD_INPUT, FAULT) and not _alone():
+    # A process that fails must not wait at the exit for the others of its job, nor they for it, nor
+    # for threads that wait for what the failure took from them (a save, a worker).
+    if status in (BAD_INPUT, FAULT):
         os._exit(status)
     sys.exit(status)

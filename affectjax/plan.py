@@ -4,8 +4,10 @@ Memory is the compiler's own account. The collectives are counted in the program
 a loop as often as the loop runs; their bytes are those of the whole operand on one device.
 """
 
+import importlib.util
 import itertools
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,8 +17,19 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import config_dict
 
-from affectjax import assemble, configlib, hosts, optim, sharding, state, train, update
+from affectjax import (
+    assemble,
+    configlib,
+    hosts,
+    optim,
+    sharding,
+    state,
+    train,
+    update,
+    weak_scaling,
+)
 from affectjax.data.vocabulary import Vocabulary
+from affectjax.errors import UserError
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "ragged-all-to-all",
          "collective-permute", "collective-broadcast")  # fmt: skip
@@ -86,11 +99,20 @@ def text(found: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"  together {total / 2**20:,.2f} MiB"])
 
 
-def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0) -> str:
-    """The plan of a config's training step on its mesh; nothing is read and nothing is run."""
+def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0, topology: str = "") -> str:
+    """The plan of a config's training step on its mesh; nothing is read and nothing is run.
+
+    topology: a TPU slice that need not be at hand, such as "v5e:4x4"; libtpu compiles for it.
+    """
     if cpu_devices:
         hosts.start(cpu_devices=cpu_devices)
-    mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
+    if topology:
+        jax.config.update("jax_platforms", "cpu")
+    devices = tpu_devices(topology) if topology else jax.devices()
+    mesh = sharding.mesh_of(devices, **configlib.arguments(config.mesh))
+    if topology and config.model.get("form") == "auto":  # it would look at this machine
+        config = config.copy_and_resolve_references()
+        config.model.form = "scan"
     settings = train.Settings(**configlib.arguments(config.train))
     words = None
     if assemble.reads_comments(config):  # as large as the data may make it
@@ -109,22 +131,21 @@ def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0) -> str:
         return train.initial_variables(model, shapes(1), key)
 
     sharding.host_rows(mesh, settings.batch)  # a batch that does not split is told here
-    with jax.set_mesh(mesh):
-        variables = jax.eval_shape(fresh, jax.random.key(0))
-        optimizer, schedule = optim.build(
-            **configlib.arguments(config.optim), params=variables["params"], total_steps=1000,
-            steps_per_epoch=1,
-        )  # fmt: skip
-        tasks = train.task_names(model, variables, shapes(1))
-        like = state.abstract(
-            fresh, optimizer, mesh, ema=bool(settings.ema), window=update.window(tasks)
-        )
-        step = update.make(
-            model, optimizer, schedule, mesh, jax.tree.map(lambda leaf: leaf.sharding, like),
-            loss=dict(config.loss), seed=settings.seed, micro_batches=settings.micro_batches,
-            ema=settings.ema, log_every=settings.log_every,
-        )  # fmt: skip
-        compiled = step.lower(like, shapes(settings.batch, sharding.batch_sharding(mesh))).compile()
+    variables = jax.eval_shape(fresh, jax.random.key(0))
+    optimizer, schedule = optim.build(
+        **configlib.arguments(config.optim), params=variables["params"], total_steps=1000,
+        steps_per_epoch=1,
+    )  # fmt: skip
+    tasks = train.task_names(model, variables, shapes(1))
+    like = state.abstract(
+        fresh, optimizer, mesh, ema=bool(settings.ema), window=update.window(tasks)
+    )
+    step = update.make(
+        model, optimizer, schedule, mesh, jax.tree.map(lambda leaf: leaf.sharding, like),
+        loss=dict(config.loss), seed=settings.seed, micro_batches=settings.micro_batches,
+        ema=settings.ema, log_every=settings.log_every,
+    )  # fmt: skip
+    compiled = step.lower(like, shapes(settings.batch, sharding.batch_sharding(mesh))).compile()
     full = examples.train(_full_record(config), np.random.default_rng(0))
     batch = {k: np.stack([v] * settings.batch) for k, v in full.items()}
     flops = 3 * model.flops(batch)
@@ -134,7 +155,32 @@ def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0) -> str:
     ]
     if words:
         lines.append(f"vocabulary: words.cap, {len(words):,} entries")
-    return "\n".join([*lines, text(report(compiled, mesh))])
+    found = report(compiled, mesh)
+    gradient = sum(4.0 * math.prod(leaf.sharding.shard_shape(leaf.shape))
+                   for leaf in jax.tree.leaves(like["params"]))  # fmt: skip
+    return "\n".join(
+        [*lines, f"compiled for {mesh.size} of {devices[0].device_kind}", text(found), "",
+         weak_scaling.table(found, mesh.shape, flops / mesh.size, gradient)]
+    )  # fmt: skip
+
+
+def tpu_devices(topology: str) -> list[Any]:
+    """The chips of a TPU slice to compile for, by libtpu; none need be there."""
+    if importlib.util.find_spec("libtpu") is None:
+        raise UserError(
+            "planning for a TPU needs its compiler", f"--topology={topology}", "pip install libtpu"
+        )
+    from jax.experimental import topologies
+
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # there is no TPU to ask about itself
+    try:
+        return list(topologies.get_topology_desc(topology, platform="tpu").devices)
+    except Exception as error:  # whatever the compiler's name for it is
+        raise UserError(
+            f"no such topology: {(str(error).splitlines() or [''])[0]}",
+            f"--topology={topology}",
+            "Name a chip and the sides of a slice: v5e:4x4, v5p:2x2x2, v6e:8x8.",
+        ) from error
 
 
 def _full_record(config: config_dict.ConfigDict) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from affectjax import (
     assemble,
     checkpoint,
     clock,
+    compiling,
     configlib,
     evaluate,
     export,
@@ -51,6 +52,7 @@ class Settings:
     bad_limit: int = 100  # skipped rows before the run stops
     workers: int = 0  # processes that read; 0: threads
     init_from: str | None = None  # an export whose parameters the run starts from
+    init_from_weights: tuple = ()  # pairs: a network of the model, its folder of converted weights
     init_new: tuple = ()  # path patterns of parameters that start afresh all the same
     init_drop: tuple = ()  # path patterns of the export's parameters that the run leaves out
     deterministic: bool = False  # on GPUs: slower operations that give the same bits every time
@@ -187,7 +189,9 @@ class Training:
     def _initial(self, start_from):
         """The first state, on its devices, and its shardings."""
         s, shapes = self.settings, self._batch_shapes(1)
-        variables = jax.eval_shape(lambda: initial_variables(self.model, shapes, s.seed))
+        # jitted, so that the model is traced once for all who ask below
+        fresh = jax.jit(lambda key: initial_variables(self.model, shapes, key))
+        variables = jax.eval_shape(fresh, jax.random.key(s.seed))
         self.optimizer, self.schedule = optim.build(
             **configlib.arguments(self.config.optim),
             params=variables["params"],
@@ -201,14 +205,14 @@ class Training:
                 f"unknown config key 'loss.{unknown.pop()}'", mend=f"Tasks are {', '.join(tasks)}."
             )
         like = state.abstract(
-            lambda _: initial_variables(self.model, shapes, s.seed),
+            fresh,
             self.optimizer,
             self.mesh,
             ema=bool(s.ema),
             window=update.window(tasks),
         )
         first = state.create(
-            lambda key: initial_variables(self.model, shapes, key),
+            fresh,
             self.optimizer,
             jax.random.key(s.seed),
             self.mesh,
@@ -236,15 +240,24 @@ class Training:
             jax.process_index(),
             jax.process_count(),
         )
+        lost = False
         try:
             if begin < self.steps and not self._patience_is_over():
                 self._steps(begin, stop)
             result = self._finish(stop)
             self.saves.close()
             return result
+        except Stopped:
+            raise
+        except Exception as error:
+            # What the exchange between processes raises, when one of them has gone.
+            lost = jax.process_count() > 1 and isinstance(error, jax.errors.JaxRuntimeError)
+            self.watchdog.ended(error, lost)
+            raise
         finally:
-            with contextlib.suppress(Exception):  # a save under way ends; an error is on its way
-                self.saves.close()
+            if not lost:  # else a save under way would wait for the one that has gone
+                with contextlib.suppress(Exception):  # it ends; an error is on its way
+                    self.saves.close()
             stop.close()
             self.watchdog.close()
             self.log.close()
@@ -253,6 +266,10 @@ class Training:
         found = self.saves.restore(self.like)
         if found is None:
             self.log.cut(0)
+            s = self.settings
+            self.state = initialise.from_networks(
+                self.state, self.config.model, s.init_from_weights, s.init_new, s.init_drop
+            )
             return 0
         self.state, self.host, step = found
         if self.host["data"] != self.data.dataset.digest:
@@ -278,6 +295,7 @@ class Training:
             micro_batches=s.micro_batches,
             ema=s.ema,
             log_every=s.log_every,
+            compiler_options=compiling.options(compiling.width_of(self.like["params"])),
         )
         rows = sharding.host_rows(self.mesh, s.batch)
         hosts.say("compiling the step; the first time this takes a minute or so")

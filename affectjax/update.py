@@ -24,6 +24,7 @@ def make(
     micro_batches: int = 1,
     ema: float = 0.0,
     log_every: int = 1,
+    compiler_options: dict[str, str] | None = None,
 ):
     """The jitted update; `loss` weighs the model's tasks by name (1 where it names none)."""
 
@@ -53,21 +54,24 @@ def make(
             sums, _, _ = tasks_of(params, model_state, one[0], one[1])
             return {k: w for k, (_, w) in sums.items()}
 
-        # Weights depend on the batch alone, so the compiler drops the network from this pass.
-        totals = jax.tree.map(
-            lambda w: jax.lax.stop_gradient(w.sum(0)), jax.lax.map(weights_of, (micro, keys))
-        )
+        totals = None
+        if micro_batches > 1:
+            # Weights depend on the batch alone, so the compiler drops the network from this pass.
+            totals = jax.tree.map(
+                lambda w: jax.lax.stop_gradient(w.sum(0)), jax.lax.map(weights_of, (micro, keys))
+            )
 
         def objective(params, model_state, batch, key):
             sums, broken, changed = tasks_of(params, model_state, batch, key)
+            whole = totals or {k: jax.lax.stop_gradient(w) for k, (_, w) in sums.items()}
             value = sum(
-                loss.get(k, 1.0) * s / jnp.maximum(totals[k], 1e-9) for k, (s, _) in sums.items()
+                loss.get(k, 1.0) * s / jnp.maximum(whole[k], 1e-9) for k, (s, _) in sums.items()
             )
-            return value, ({k: s for k, (s, _) in sums.items()}, broken, changed)
+            return value, ({k: s for k, (s, _) in sums.items()}, whole, broken, changed)
 
         def one(carry, item):
             grads, sums, model_state = carry
-            (_, (s, broken, changed)), g = jax.value_and_grad(objective, has_aux=True)(
+            (_, (s, _, broken, changed)), g = jax.value_and_grad(objective, has_aux=True)(
                 params, model_state, *item
             )
             return (
@@ -78,9 +82,9 @@ def make(
 
         if micro_batches == 1:
             first = jax.tree.map(lambda x: x[0], (micro, keys))
-            (_, (sums, broken, changed)), grads = jax.value_and_grad(objective, has_aux=True)(
-                params, model_state, *first
-            )
+            (_, (sums, totals, broken, changed)), grads = jax.value_and_grad(
+                objective, has_aux=True
+            )(params, model_state, *first)
         else:
             zeros = (
                 jax.tree.map(jnp.zeros_like, params),
@@ -128,6 +132,7 @@ def make(
         in_shardings=(state_shardings, sharding.batch_sharding(mesh)),
         out_shardings=(state_shardings, replicated),
         donate_argnums=0,
+        compiler_options=compiler_options,
     )
 
 

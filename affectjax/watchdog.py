@@ -1,7 +1,8 @@
 """A watchdog: a job in which nothing moves for too long says who stands still, and ends.
 
 Every process leaves a sign of life in a folder that all of them see; the one whose sign is old, or
-whose step is behind, is the one that the others wait for.
+whose step is behind, is the one that the others wait for. A process that fails leaves its error
+as its last sign, and those that fail because it has gone name it.
 """
 
 import contextlib
@@ -16,6 +17,9 @@ import time
 
 from affectjax.errors import FAULT
 
+PERIOD = 2.0  # seconds from one sign to the next
+SILENT = 3 * PERIOD  # seconds without a sign after which a process that should give one is gone
+
 
 class Watchdog:
     """`beat` says what the process is at; `seconds` without one and the process is ended.
@@ -27,10 +31,12 @@ class Watchdog:
         self.folder, self.seconds = pathlib.Path(folder), seconds
         self.process, self.processes = process, processes
         self._at, self._step, self._since = "start", -1, time.time()
-        self._over = threading.Event()
+        self._over, self._ended = threading.Event(), ""
+        self._watcher = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         if seconds:
             self._rearm()
-            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+            self._leave_sign()
+            self._watcher.start()
 
     def beat(self, at: str, step: int) -> None:
         """The process has moved: it is now at this, of this step."""
@@ -39,12 +45,42 @@ class Watchdog:
             self._rearm()
 
     def close(self) -> None:
-        """Watch no more, and leave no sign."""
+        """Watch no more, and leave no sign but that of a failure."""
         self._over.set()
         if self.seconds:
             faulthandler.cancel_dump_traceback_later()
-            with contextlib.suppress(OSError):
-                self._sign(self.process).unlink()
+            if not self._ended:
+                with contextlib.suppress(OSError):
+                    self._sign(self.process).unlink()
+
+    def ended(self, error: BaseException, by_peer: bool = False) -> None:
+        """The process fails: its last sign says how. If it may be a peer's end, say whose."""
+        if not self.seconds:
+            return
+        self.beat("failing", self._step)  # alive until we have looked who else is
+        lost = self._lost() if by_peer and self.processes > 1 else ""
+        if lost:
+            print(f"error: {lost}", file=sys.stderr, flush=True)
+        self._over.set()
+        self._watcher.join()
+        faulthandler.cancel_dump_traceback_later()
+        self._ended = lost or f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        self._leave_sign(self._ended, by_peer=bool(lost))
+
+    def _lost(self) -> str:
+        """Who has gone: one that failed by itself, or falls silent while we look."""
+        until = time.time() + SILENT + 2 * PERIOD
+        while time.time() < until:
+            signs = {p: sign for p, sign in self._signs().items() if sign and p != self.process}
+            for process, sign in signs.items():
+                if sign.get("ended") and not sign.get("by_peer"):
+                    return f"{_name(process, sign)} has ended with {sign['ended']}"
+            for process, sign in signs.items():
+                silent = time.time() - sign["alive"]
+                if silent > SILENT and not sign.get("ended"):
+                    return f"{_name(process, sign)} is gone: no sign of life for {silent:.0f} s"
+            time.sleep(0.2)
+        return ""
 
     def _rearm(self) -> None:
         # For what holds the interpreter's lock, under which no thread of ours would run.
@@ -52,7 +88,7 @@ class Watchdog:
         faulthandler.dump_traceback_later(limit, exit=True, file=sys.__stderr__)
 
     def _watch(self) -> None:
-        while not self._over.wait(min(5.0, self.seconds / 5)):
+        while not self._over.wait(min(PERIOD, self.seconds / 5)):
             self._leave_sign()
             if time.time() - self._since > self.seconds:
                 self._end()
@@ -71,25 +107,33 @@ class Watchdog:
     def _sign(self, process: int) -> pathlib.Path:
         return self.folder / f"{process}.json"
 
-    def _leave_sign(self) -> None:
+    def _leave_sign(self, ended: str = "", by_peer: bool = False) -> None:
         now = {"host": socket.gethostname(), "pid": os.getpid(), "at": self._at,
-               "step": self._step, "alive": time.time()}  # fmt: skip
+               "step": self._step, "alive": time.time(), "ended": ended,
+               "by_peer": by_peer}  # fmt: skip
         partial = self.folder / f"{self.process}.partial"
         with contextlib.suppress(OSError):  # a sign that cannot be left is missed, no more
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)  # never its parents: a lost workdir stays lost
             partial.write_text(json.dumps(now))
             os.replace(partial, self._sign(self.process))
 
-    def _blame(self) -> str:
-        """A sentence on the process that the job seems to wait for."""
-        if self.processes == 1:
-            return ""
+    def _signs(self) -> dict[int, dict | None]:
+        """The last sign of every process, None where there is none."""
         signs = {}
         for process in range(self.processes):
             try:
                 signs[process] = json.loads(self._sign(process).read_text())
             except (OSError, ValueError):
-                return f"Process {process} has left no sign of life. "
+                signs[process] = None
+        return signs
+
+    def _blame(self) -> str:
+        """A sentence on the process that the job seems to wait for."""
+        if self.processes == 1:
+            return ""
+        signs = self._signs()
+        if missing := [process for process, sign in signs.items() if sign is None]:
+            return f"Process {missing[0]} has left no sign of life. "
         now = time.time()
         silent = {p: now - s["alive"] for p, s in signs.items() if now - s["alive"] > self.seconds}
         if silent:
@@ -98,4 +142,8 @@ class Watchdog:
         else:
             who = min(signs, key=lambda p: (signs[p]["step"], p == self.process))
             why = f"is the furthest behind, at step {signs[who]['step']}, {signs[who]['at']}"
-        return f"Process {who} on {signs[who]['host']} (pid {signs[who]['pid']}) {why}. "
+        return f"{_name(who, signs[who])} {why}. "
+
+
+def _name(process: int, sign: dict) -> str:
+    return f"Process {process} on {sign['host']} (pid {sign['pid']})"

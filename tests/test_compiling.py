@@ -18,3 +18,11 @@ def test_an_option_that_a_release_lacks_is_left_out(monkeypatch):
     compiling._known.cache_clear()
     assert compiling.options(768) == {}
     compiling._known.cache_clear()
+
+
+def test_the_width_is_that_of_products_not_of_tables():
+    shapes = {"word": (30_000, 8), "head": {"kernel": (8, 30_000)}, "x": {"kernel": (3, 3, 99, 8)},
+              "out": {"kernel": (32, 8), "bias": (8,)}}  # fmt: skip
+    params = jax.tree.map(np.zeros, shapes, is_leaf=lambda x: isinstance(x, tuple))
+    assert compiling.width_of(params) == 32
+    assert compiling.width_of({}) == 0

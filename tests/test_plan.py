@@ -1,5 +1,7 @@
 """The plan counts what small programs are known to exchange."""
 
+import importlib.util
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -7,6 +9,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from affectjax import plan, sharding
+from affectjax.errors import UserError
 
 
 @pytest.fixture
@@ -128,5 +131,26 @@ def test_the_plan_of_a_config():
     config = tam_pretrain.get_config("small")
     config.mesh.fsdp, config.mesh.tensor = 2, 2
     told = plan.of_config(config)
-    for part in ("parameters,", "GFLOP a step", "memory a device", "all-reduce", "over data"):
+    for part in ("parameters,", "GFLOP a step", "memory a device", "all-reduce", "over data",
+                 "PREDICTION of weak scaling", "H200", "v5p"):  # fmt: skip
         assert part in told, told
+
+
+def test_a_tpu_without_its_compiler_is_told(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="needs its compiler .*pip install libtpu"):
+        plan.tpu_devices("v5e:2x2")
+
+
+@pytest.mark.slow
+def test_the_plan_for_a_tpu_that_is_not_at_hand():
+    pytest.importorskip("libtpu", reason="it compiles for TPUs")
+    from configs import tam_pretrain
+
+    config = tam_pretrain.get_config("small")
+    config.mesh.fsdp = 2
+    told = plan.of_config(config, topology="v5e:2x2")
+    assert "compiled for 4 of TPU v5 lite" in told
+    assert "all-reduce" in told and "PREDICTION" in told
+    with pytest.raises(UserError, match="no such topology"):
+        plan.tpu_devices("v99:2x2")

@@ -79,3 +79,36 @@ def test_the_peer_that_is_waited_for_is_named(tmp_path, signs, expected):
     dog = Watchdog(tmp_path, 0, process=0, processes=3)
     dog.seconds = 100
     assert dog._blame().startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ({"alive": -30.0}, "Process 1 on node1 (pid 41) is gone: no sign of life for 3"),
+        (
+            {"alive": 0.0, "ended": "OSError: disk full"},
+            "Process 1 on node1 (pid 41) has ended with OSError: disk full",
+        ),
+    ],
+)
+def test_one_that_fails_with_a_peer_names_the_peer_that_failed_first(
+    tmp_path, capfd, last, expected
+):
+    sign(tmp_path, 1, 7, time.time() + last["alive"])
+    written = json.loads((tmp_path / "1.json").read_text())
+    (tmp_path / "1.json").write_text(json.dumps(written | last | {"alive": written["alive"]}))
+    dog = Watchdog(tmp_path, 60, process=0, processes=2)
+    dog.ended(RuntimeError("connection closed"), by_peer=True)
+    dog.close()
+    assert f"error: {expected}" in capfd.readouterr().err
+    left = json.loads((tmp_path / "0.json").read_text())
+    assert left["by_peer"] and left["ended"].startswith(expected)
+
+
+def test_one_that_fails_by_itself_leaves_its_error_as_the_last_sign(tmp_path, capfd):
+    dog = Watchdog(tmp_path, 60, process=0, processes=2)
+    dog.ended(ValueError("a record\nwith more"))
+    dog.close()
+    left = json.loads((tmp_path / "0.json").read_text())
+    assert (left["ended"], left["by_peer"]) == ("ValueError: a record", False)
+    assert capfd.readouterr().err == ""
