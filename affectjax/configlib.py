@@ -180,6 +180,7 @@ def arguments(section: config_dict.ConfigDict) -> dict:
 
 
 def config_path(argv: list[str]) -> str:
+    """What --config says on a command line, with its variants."""
     for word, following in zip(argv, argv[1:] + [""]):
         if word.startswith("--config="):
             return word.split("=", 1)[1]

@@ -77,6 +77,7 @@ class Log:
         sys.stdout.flush()
 
     def close(self) -> None:
+        """Clear the bar away."""
         if self.bar:
             print("\r\033[K", end="", flush=True)
 
@@ -90,6 +91,7 @@ class Events:
         self._append(_field(3, b"brain.Event:2"))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Append the values of one step."""
         summary = b"".join(
             _field(1, _field(1, tag.encode()) + b"\x15" + struct.pack("<f", value))
             for tag, value in values.items()

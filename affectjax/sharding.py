@@ -103,6 +103,7 @@ def shardings(tree: Any, mesh: Mesh, rules: Sequence[tuple] = RULES) -> Any:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
+    """The whole array on every device."""
     return NamedSharding(mesh, P())
 
 

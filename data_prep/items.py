@@ -57,9 +57,11 @@ class Store:
         self._memo: dict[tuple, str] | None = None
 
     def path(self, key: str) -> pathlib.Path:
+        """Where an item stands."""
         return self.folder / key[:2] / key
 
     def write(self, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+        """Keep arrays and facts under a key, with a digest in front."""
         text = json.dumps(facts, sort_keys=True)
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         data = safetensors.numpy.save(arrays, {"facts": text})
@@ -77,6 +79,7 @@ class Store:
             return None
 
     def keys(self) -> Iterator[str]:
+        """The keys of all items."""
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
             if re.fullmatch("[0-9a-f]{64}", path.name):
                 yield path.name
@@ -90,6 +93,7 @@ class Store:
             self._put(path, reason.encode())
 
     def failure(self, key: str) -> str | None:
+        """Why the item could not be made; None where nothing says so."""
         try:
             return (self.folder / FAILED / key).read_text()
         except FileNotFoundError:

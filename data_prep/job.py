@@ -42,6 +42,7 @@ class Done:
 
 
 def run(job: Job) -> Iterator[Said | media.Chunk | Facts | Done]:
+    """What is found in one source, piece by piece, and Done at the end."""
     if job.comments is not None:
         yield said(job.comments, job.cleaning)
     if job.video is not None:

@@ -43,6 +43,7 @@ SOUND_BITS = 96_000
 
 
 def scaled(feature: np.ndarray, law: tuple[float, float]) -> np.ndarray:
+    """Clipped features as positions on a law (centre, width)."""
     return law[0] + law[1] * np.clip(feature, -LOUDEST_FEATURE, LOUDEST_FEATURE)
 
 

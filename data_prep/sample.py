@@ -69,6 +69,7 @@ def comments(clips: list[sample.Clip]) -> str:
 
 
 def table(chosen: dict[str, tuple[str, list[sample.Clip]]]) -> str:
+    """Where each clip stands in its video and what it evokes, as CSV."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
@@ -132,6 +133,7 @@ def _claim(out: pathlib.Path, settings: str) -> None:
 
 
 def write_records(out: str, size: str, seed: int, format: str) -> str:
+    """Make the sample as records; gives a line that says so."""
     made = sample.ensure(out, size, seed, format=format)
     plan = sample.SIZES[size]
     clips = ", ".join(f"{name} {n * plan.clips}" for name, n in plan.sources.items())

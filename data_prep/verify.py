@@ -57,6 +57,7 @@ def store(folder: pathlib.Path) -> Iterator[tuple[str, str | None]]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run one command line; gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.verify", description=__doc__)
     parser.add_argument("folder", metavar="DIR")
     folder = pathlib.Path(parser.parse_args(argv).folder).absolute()

@@ -53,6 +53,29 @@ def test_every_module_keeps_to_its_room_and_says_what_it_promises(path):
         assert promise, f"{place} has no docstring"
 
 
+def unsaid(tree: ast.AST, prefix: str = "") -> list[str]:
+    """Public classes, functions and methods without a docstring, by name.
+
+    `setup` is Linen's own, and a signature for type checkers belongs to the function that follows.
+    """
+    found = []
+    for node in tree.body:
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or node.name.startswith("_"):
+            continue
+        name = prefix + node.name
+        signature = "overload" in map(ast.unparse, node.decorator_list)
+        if node.name != "setup" and not signature and not ast.get_docstring(node):
+            found.append(name)
+        if isinstance(node, ast.ClassDef):
+            found += unsaid(node, name + ".")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_public_name_says_what_it_is(path):
+    assert unsaid(ast.parse(path.read_text())) == []
+
+
 def test_nothing_but_the_rooms_stands_at_the_top():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode or not listed.stdout:

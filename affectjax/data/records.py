@@ -265,6 +265,7 @@ class Dataset:
     shards: dict[str, list[tuple[str, int]]]  # split -> file, number of records
 
     def split(self, name: str) -> sources.Source:
+        """A split's records for random access; an error where it or a shard is missing."""
         if name not in self.splits:
             known = ", ".join(self.splits)
             mend = f"Choose one of: {known}; or write the dataset with that split."

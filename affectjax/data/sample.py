@@ -62,10 +62,12 @@ class Clip:
 
     @property
     def label(self) -> int:
+        """The number of its decisive emotion."""
         return self.timeline.label
 
     @property
     def duration(self) -> float:
+        """Its length in seconds."""
         return self.timeline.segments * SEGMENT_SECONDS
 
 

@@ -126,6 +126,7 @@ def _poisson(rng: np.random.Generator, mean: np.ndarray) -> np.ndarray:
 
 
 def draw(rng: np.random.Generator, clip: Timeline, dials: Dials) -> Comments:
+    """All comments of a clip, by the law of the generator under these dials."""
     herding = CONSTANTS["copies"] * dials.herding
     events = _poisson(rng, rates(clip) * SEGMENT_SECONDS * (1 - herding))
     cause = np.repeat(np.arange(clip.segments), events)

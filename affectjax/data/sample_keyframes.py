@@ -89,6 +89,7 @@ class Clip:
 
     @property
     def duration(self) -> float:
+        """Its length in seconds."""
         return CONSTANTS["segments"] * CONSTANTS["rows"] / ROWS_PER_SECOND
 
 

@@ -25,10 +25,12 @@ class Timeline:
 
     @property
     def label(self) -> int:
+        """The emotion of its decisive segment."""
         return int(self.emotion[self.decisive])
 
     @property
     def polarity(self) -> int:
+        """0 where that emotion is pleasant, 1 where it is not."""
         return world.POLARITY[self.label]
 
     @property
@@ -44,6 +46,7 @@ def pick(rng: np.random.Generator, weights: np.ndarray, count: int | None = None
 
 
 def between(rng: np.random.Generator, bounds: tuple[int, int], count: int | None = None):
+    """Whole numbers from the first bound to the last, both included."""
     return rng.integers(bounds[0], bounds[1] + 1, count)
 
 

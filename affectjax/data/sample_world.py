@@ -126,6 +126,7 @@ class Dials:
 
 
 def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, parted at white space."""
     return tuple(text.split())
 
 
@@ -153,6 +154,7 @@ def prior() -> np.ndarray:
 
 
 def zipf(n: int, exponent: float) -> np.ndarray:
+    """Probabilities of n words whose frequency falls with their rank."""
     weights = np.arange(1, n + 1) ** -exponent
     return weights / weights.sum()
 

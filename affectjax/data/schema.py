@@ -43,6 +43,7 @@ class Field:
     default: Any = None  # for a record that leaves it out; None: it must be given
 
     def feature(self) -> tfds.features.FeatureConnector:
+        """What TFDS calls this field."""
         match self.kind:
             case "text":
                 return tfds.features.Text()
@@ -76,9 +77,11 @@ class Field:
 
     @property
     def shape(self) -> str:
+        """Its shape in words, for messages."""
         return "()" if self.kind == "scalar" else f"(n, {self.width})" if self.width else "(n,)"
 
     def from_bytes(self, values: Any) -> Any:
+        """The value that the bytes of an example stand for."""
         if self.kind == "texts":
             return [value.decode() for value in values]
         if self.kind == "blobs":
@@ -117,10 +120,12 @@ class Spec:
             object.__setattr__(self, key, tuple(getattr(self, key)))
 
     def to_json(self) -> dict:
+        """As plain JSON values."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, value: Mapping) -> "Spec":
+        """The inverse of `to_json`."""
         return cls(**value)
 
     @functools.cached_property
@@ -158,6 +163,7 @@ class Spec:
 
 
 def features_dict(spec: Spec) -> tfds.features.FeaturesDict:
+    """All fields of a record, as TFDS has them."""
     return tfds.features.FeaturesDict(
         _nested({key: field.feature() for key, field in spec.fields.items()})
     )

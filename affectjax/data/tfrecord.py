@@ -46,6 +46,7 @@ class Shard:
             raise ValueError(f"the shard is {state}: {size} bytes, the index says {expected}")
 
     def read(self, i: int) -> bytes:
+        """The bytes of record i; ValueError where they are not as written."""
         length = int(self._lengths[i])
         framed = self._bytes(int(self._starts[i]), length + HEADER + FOOTER)
         (stated, crc) = struct.unpack_from("<QI", framed)

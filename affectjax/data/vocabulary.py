@@ -40,6 +40,7 @@ class Vocabulary:
 
     @functools.cached_property
     def ids(self) -> dict[str, int]:
+        """The number of every word that is no special."""
         # A comment may hold the text of a special; it gets no special's power by that.
         return {word: i for i, word in enumerate(self.words) if i >= len(SPECIALS)}
 
@@ -58,17 +59,21 @@ class Vocabulary:
 
     @property
     def text(self) -> str:
+        """A word a line, as it is saved."""
         return "".join(word + "\n" for word in self.words)
 
     @functools.cached_property
     def digest(self) -> str:
+        """A digest of all words in their order."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def save(self, path: str | os.PathLike) -> None:
+        """Write it, a word a line."""
         pathlib.Path(path).write_bytes(self.text.encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Vocabulary":
+        """Read what `save` wrote; an error where it is something else."""
         mend = "It has a word a line after " + ", ".join(SPECIALS) + "; copy it again."
         try:
             words = tuple(pathlib.Path(path).read_bytes().decode().split("\n"))

@@ -23,6 +23,7 @@ Tree = Mapping[str, Any]
 
 
 def batch_norm_tree(width: int) -> dict[str, Leaf]:
+    """Shapes and initialisers of scale and bias."""
     return {
         "scale": Leaf((width,), initializers.ones),
         "bias": Leaf((width,), initializers.zeros),
@@ -30,6 +31,7 @@ def batch_norm_tree(width: int) -> dict[str, Leaf]:
 
 
 def statistics_tree(width: int) -> dict[str, Leaf]:
+    """Shapes and first values of the stored moments."""
     return {
         "mean": Leaf((width,), initializers.zeros),
         "var": Leaf((width,), initializers.ones),

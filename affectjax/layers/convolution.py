@@ -35,14 +35,17 @@ FEW_CHANNELS = 16
 def conv2d_tree(
     window: Size, inputs: int, outputs: int, bias: bool = False, groups: int = 1
 ) -> dict[str, Leaf]:
+    """Shapes and initialisers of a convolution over [H, W]."""
     return _tree((*each(window, 2), inputs // groups, outputs), bias)
 
 
 def conv3d_tree(window: Size, inputs: int, outputs: int, bias: bool = False) -> dict[str, Leaf]:
+    """Shapes and initialisers of a convolution over [F, H, W]."""
     return _tree((*each(window, 3), inputs, outputs), bias)
 
 
 def depthwise2d_tree(window: Size, channels: int, bias: bool = False) -> dict[str, Leaf]:
+    """Shapes and initialisers of a convolution of each channel by itself."""
     return _tree((*each(window, 2), 1, channels), bias)
 
 
@@ -106,6 +109,7 @@ def conv3d(
 
 
 def each(size: Size, axes: int) -> tuple[int, ...]:
+    """A size for each axis."""
     return (size,) * axes if isinstance(size, int) else tuple(size)
 
 

@@ -17,11 +17,13 @@ EPSILON = 1e-6
 
 
 def dense_tree(inputs: int, outputs: int, bias: bool = True) -> dict[str, Leaf]:
+    """Shapes and initialisers of `dense`."""
     tree = {"kernel": Leaf((inputs, outputs), initializers.lecun_normal())}
     return tree | {"bias": Leaf((outputs,), initializers.zeros)} if bias else tree
 
 
 def norm_tree(width: int) -> dict[str, Leaf]:
+    """Shapes and initialisers of a layer norm."""
     return {
         "scale": Leaf((width,), initializers.ones),
         "bias": Leaf((width,), initializers.zeros),
@@ -29,6 +31,7 @@ def norm_tree(width: int) -> dict[str, Leaf]:
 
 
 def feedforward_tree(width: int, hidden: int) -> dict[str, Any]:
+    """Shapes and initialisers of a feed-forward block."""
     return {"in": dense_tree(width, hidden), "out": dense_tree(hidden, width)}
 
 

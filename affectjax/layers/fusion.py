@@ -54,6 +54,7 @@ class Fusion:
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """Which attentions a layer has."""
         return ("inner", "cross") if self.kind == "ctm" else (self.kind,)
 
 
@@ -68,6 +69,7 @@ def resolve_form(form: str, remat: str = "none") -> str:
 
 
 def layer_name(index: int) -> str:
+    """What the parameters of a layer stand under."""
     return f"layer_{index:02d}"
 
 

@@ -45,6 +45,7 @@ Each = Callable[..., jax.Array]
 
 
 def attention_tree(width: int) -> dict[str, Any]:
+    """Shapes and initialisers of attention without biases."""
     return {name: dense_tree(width, width, False) for name in ATTENTION}
 
 

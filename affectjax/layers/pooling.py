@@ -32,6 +32,7 @@ def max_pool(
 
 
 def pooled_size(size: int, window: int, stride: int, padding: int, ceil: bool) -> int:
+    """How many windows fit along an axis, as torch counts them."""
     reach = size + 2 * padding - window
     count = -(-reach // stride) + 1 if ceil else reach // stride + 1
     if ceil and (count - 1) * stride >= size + padding:

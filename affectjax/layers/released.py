@@ -32,6 +32,7 @@ def score_tree(width: int, entries: int, bias: bool) -> dict[str, Any]:
 
 
 def score_statistics() -> dict[str, Any]:
+    """Stored moments of a normed score."""
     return {"norm": statistics_tree(1)}
 
 
@@ -47,6 +48,7 @@ def normed_tree(inputs: int, outputs: int) -> dict[str, Any]:
 
 
 def normed_statistics(outputs: int) -> dict[str, Any]:
+    """Stored moments of a normed product."""
     return {"norm": statistics_tree(outputs)}
 
 
@@ -57,6 +59,7 @@ def normed(p: Tree, stored: Tree, x: jax.Array, live: bool) -> tuple[jax.Array, 
 
 
 def non_local_tree(width: int) -> dict[str, Any]:
+    """Shapes and initialisers of a non-local block."""
     inner = {name: dense_tree(width, NON_LOCAL) for name in ("theta", "phi", "g")}
     return inner | {
         "out": normed_tree(NON_LOCAL, width),
@@ -76,6 +79,7 @@ def non_local(
 
 
 def rectified_tree(width: int) -> dict[str, Any]:
+    """Shapes and initialisers of attention through ReLUs."""
     return {name: dense_tree(width, width) for name in ("q", "k", "v", "o")}
 
 

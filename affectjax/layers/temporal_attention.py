@@ -16,6 +16,7 @@ from affectjax.layers.parameters import Leaf
 
 
 def temporal_tree(width: int, segments: int) -> dict[str, Any]:
+    """Shapes and initialisers of the score and of the mixing over T segments."""
     mix = dense_tree(segments, segments) | {"bias": Leaf((segments,), initializers.ones)}
     return {"score": dense_tree(width, 1, bias=False), "mix": mix}
 

@@ -35,9 +35,9 @@ class Comments(Sequence[Comment]):
 
     @classmethod
     def of(cls, comments: Iterable[tuple[float, str]]) -> "Comments":
+        """Of any comments; white space in their texts is folded, as `finish` does it."""
         if isinstance(comments, cls):
             return comments
-        """Of any comments; white space in their texts is folded, as `finish` does it."""
         times, texts = zip(*comments) if comments else ((), ())
         return cls(np.array(times, np.float64), [" ".join(text.split()) for text in texts])
 

@@ -53,5 +53,6 @@ def is_comment(value: Mapping[str, Any]) -> bool:
 
 
 def of_object(value: Mapping[str, Any]) -> tuple[float, str]:
+    """Time and text of one JSON object."""
     text = value["text"]
     return number(value["time"]), text if isinstance(text, str) else ""

@@ -19,10 +19,8 @@ import numpy as np
 
 from affectjax import floors, intervals, metrics
 from affectjax.data import load, sample
-from affectjax.errors import COMPLETE
-from affectjax.main import main
+from tests.studies import runs
 
-ROOT = pathlib.Path(__file__).parents[2]
 PRETRAINING = {"pre-trained": "small", "permuted": "small,permuted"}
 ARMS = ("pre-trained", "permuted", "scratch")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -47,7 +45,7 @@ def run(
             f"--config.data.sample_seed={corpus}",
         )  # fmt: skip
         for name, variant in PRETRAINING.items():
-            _train("tam_pretrain", variant, place / name, *data, *pretrain)
+            runs.result("tam_pretrain", variant, place / name, *data, *pretrain)
         for seed in range(seeds):
             chosen = (
                 *data, f"--config.data.train={labelled}", f"--config.data.per_class={per_class}",
@@ -60,24 +58,11 @@ def run(
                     variant = "small"
                     start = (f"--config.train.init_from={place / arm / 'export'}",)
                 folder = place / f"{arm}-{per_class}-{seed}"
-                found = _train("tam_finetune", variant, folder, *chosen, *start, *finetune)
+                found = runs.result("tam_finetune", variant, folder, *chosen, *start, *finetune)
                 scores = {name: found["metrics"][name] for name in METRICS}
                 rows.append({"corpus": corpus, "seed": seed, "arm": arm} | scores)
             rows += _floors(out, size, labelled, corpus, seed, per_class)
     return rows
-
-
-def _train(config: str, variant: str, workdir: pathlib.Path, *words: str) -> dict:
-    """The result of a run, trained where it is not there yet."""
-    argv = [
-        "main",
-        f"--config={ROOT}/configs/{config}.py:{variant}",
-        f"--workdir={workdir}",
-        *words,
-    ]
-    if (code := main(argv)) != COMPLETE:
-        raise SystemExit(code)
-    return json.loads((workdir / "result.json").read_text())
 
 
 def _floors(out, size: str, labelled: str, corpus: int, seed: int, per_class: int) -> list[dict]:
