@@ -15,9 +15,7 @@ head/out, and along the film anything else.
 
 import copy
 import dataclasses
-import json
 import math
-import pathlib
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
@@ -156,20 +154,5 @@ def settings(config: config_dict.ConfigDict, stage: Stage, seed: int) -> config_
 
 def validation(result: dict, metric: str) -> float:
     """A finished run's score on the validation part at the step that it exported."""
-    path = pathlib.Path(result["export"]).parent / "metrics.jsonl"
-    try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        (row,) = [
-            row
-            for row in rows
-            if row["split"] == "validation" and row["step"] == result["exported_step"]
-        ]
-        score = row[metric]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"the log does not tell {metric} of step {result['exported_step']} on the validation "
-            "part",
-            str(path),
-            "Remove that run's folder; it is then trained again.",
-        ) from error
+    score = result["validation"].get(metric)
     return math.nan if score is None else score

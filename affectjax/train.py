@@ -129,6 +129,7 @@ class Training:
         self.host = {
             "best": None,
             "best_step": None,
+            "validation": {},
             "waited": 0,
             "skipped": 0,
             "data": self.data.dataset.digest,
@@ -463,6 +464,7 @@ class Training:
             # an undefined metric is no better than any, nor than none
             if sign * metrics[name] > (-math.inf if before is None else sign * before):
                 self.host |= {"best": metrics[name], "best_step": step, "waited": 0}
+                self.host["validation"] = _plain(metrics)
             else:
                 self.host["waited"] += 1
         return metrics
@@ -487,11 +489,11 @@ class Training:
             found = self.saves.restore(self.like, step=chosen)
             self.state = found[0]
         result = {"steps": last, "exported_step": chosen, "metrics": {}}
+        result["validation"] = self.host["validation"]  # of the exported step, where it was chosen
         if "test" in self.data.parts:
             scores = self._score("test", stop)
             self.log.write(last, "test", scores)
-            # JSON knows no NaN: a metric that is not defined here is null
-            result["metrics"] = {k: v if math.isfinite(v) else None for k, v in scores.items()}
+            result["metrics"] = _plain(scores)
         result["export"] = str(self.export(result["metrics"]))
         if hosts.is_first():
             partial = self.workdir / "result.partial"
@@ -499,3 +501,8 @@ class Training:
             os.replace(partial, self.workdir / "result.json")
         hosts.barrier("result written")
         return result
+
+
+def _plain(metrics: dict[str, float]) -> dict[str, float | None]:
+    """For JSON, which knows no NaN: a metric that is not defined here is null."""
+    return {k: v if math.isfinite(v) else None for k, v in metrics.items()}
