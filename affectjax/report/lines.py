@@ -1,6 +1,7 @@
 """Curves over steps as one small chart of SVG, told apart by dashes and numbers too."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -100,7 +101,8 @@ def _scale(finite: np.ndarray, floor: float | None) -> tuple[float, float, bool]
 
 def _powers(low: float, high: float) -> list[float]:
     """Values to mark between two powers of ten."""
-    marks = [10.0**e for e in range(math.floor(low), math.ceil(high) + 1)]
+    least = math.ceil(math.log10(sys.float_info.min))  # what lies below has no power of its own
+    marks = [10.0**e for e in range(max(least, math.floor(low)), math.ceil(high) + 1)]
     if high - low < 2:
         marks = [k * mark for mark in marks for k in (1, 2, 5)]
     return [mark for mark in marks if low - 1e-9 <= math.log10(mark) <= high + 1e-9]
