@@ -97,6 +97,8 @@ WALK = (
     Step("python -m tests.benchmarks.fusion", needs="torch",
          more="--width=16 --segments=8 --batch=2 --layers=1 --rounds=1 --no-compile"),  # fmt: skip
     Step("python -m tests.benchmarks.backbones", more="--networks vggish --rounds=1 --ours-alone"),
+    Step("python -m tests.benchmarks.pretraining_step", needs="torch",
+         more="--width=16 --layers=1 --decoder_layers=1 --batch=2 --rounds=1 --no-compile"),
     Step("python -m tests.benchmarks.paper_size", more=f"--steps=1 {TINY}"),
 )  # fmt: skip
 
@@ -136,6 +138,14 @@ TESTED = {
     "launch/tpu.sh": "tests/test_launch.py::test_the_hosts_of_a_tpu_start_again_on_75_alone",
     "python -m tests.studies.pretraining": "tests/studies/test_pretraining.py::"
     "test_both_tasks_beat_every_floor_and_the_permuted_comments",
+    "python -m tests.studies.comments --file=FILE": "tests/studies/test_comments.py::"
+    "test_both_tables_of_the_sample",
+    "python -m tests.benchmarks.recurrent": "tests/benchmarks/test_recurrent.py::"
+    "test_recurrent_twins_compute_the_same",
+    "python -m tests.benchmarks.danmaku": "tests/benchmarks/test_recurrent.py::"
+    "test_the_danmaku_twin_computes_the_same",
+    "python -m tests.benchmarks.video": "tests/benchmarks/test_video.py::"
+    "test_the_whole_twin_computes_the_same_loss",
     "python -m tests.studies.mmmo --features=DIR": "tests/test_readme.py::"
     "test_the_study_of_given_features",
 }
