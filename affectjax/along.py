@@ -14,6 +14,7 @@ import numpy as np
 
 from affectjax import films
 from affectjax.data.films import FilmClips, FilmExamples, clip_count
+from affectjax.data.sources import One
 from affectjax.errors import UserError
 from affectjax.export import Export
 
@@ -51,21 +52,9 @@ def film(export: Export, record: Mapping[str, Any], rows: int = 8, run=None) -> 
 
 def clips(rule: FilmExamples, record: Mapping[str, Any]) -> Iterator[dict]:
     """The clips of a film's record one by one, as a stream takes them."""
-    source = FilmClips(_One(record), rule.segments, rule.segment_seconds)
+    source = FilmClips(One(record), rule.segments, rule.segment_seconds)
     for one in (source[i] for i in range(len(source))):
         yield {key: one[key] for key in ("id", "start", "duration", "features", "rate")}
-
-
-class _One:
-    """A source of one record."""
-
-    def __init__(self, record: Mapping[str, Any]):
-        self.record = record
-        self.ids, self.groups = [record["id"]], [record["group"]]
-        self.durations = [record["duration"]]
-
-    def __getitem__(self, i: int) -> Mapping[str, Any]:
-        return self.record
 
 
 def begin() -> dict[str, Any]:

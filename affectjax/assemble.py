@@ -89,4 +89,10 @@ def _construct(path: str, arguments: dict, supplied: dict):
     if missing:
         raise UserError(f"{path} needs {', '.join(sorted(missing))}", mend="Set it in the config.")
     constructor = getattr(importlib.import_module(module), name)
-    return constructor(**arguments, **{key: supplied[key] for key in required})
+    given = {**arguments, **{key: supplied[key] for key in required}}
+    try:
+        inspect.signature(constructor).bind(**given)
+    except TypeError as error:
+        mend = "If the config is an export's, another version made it: export it anew."
+        raise UserError(f"{path} cannot be made from the config: {error}", mend=mend) from error
+    return constructor(**given)

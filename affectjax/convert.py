@@ -83,9 +83,14 @@ def told(name: str) -> str:
     return f"  {name}: {row.reads} -> {row.gives}\n      {row.file}, from {row.home}"
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UserError(message, mend="See --help.")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m affectjax.convert",
         description=__doc__,
         epilog="networks:\n" + "\n".join(map(told, catalogue.ROWS)),
@@ -100,9 +105,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--classes", help="of a whole model, in its order: joy,fear,...")
     parser.add_argument("--positive", help="those of the classes whose polarity is positive")
-    flags = parser.parse_args(argv)
-    arguments = {"normalisation": flags.normalisation} if flags.normalisation else {}
     try:
+        flags = parser.parse_args(argv)
+        arguments = {"normalisation": flags.normalisation} if flags.normalisation else {}
         if flags.name in MODELS:
             return _whole(flags, arguments)
         if flags.classes or flags.positive:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from affectjax.predicting.timeline import Timeline
 
 FORMAT = 1
+KINDS = {"config": dict, "files": dict, "dataset": dict, "modalities": dict, "label_names": list}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Export:
     @functools.cached_property
     def examples(self):
         """The rule that turns a record into the module's input."""
+        if "examples" not in self.config:
+            mend = "Train from it with --config.train.init_from first."
+            raise UserError("the export is a start of training", str(self.folder), mend)
         return assemble.examples(self.config, self.vocabulary)
 
     @functools.cached_property
@@ -63,7 +67,13 @@ class Export:
 
     def apply(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The module's predictions for a batch of rows [B, ...] that `examples` made."""
-        return jax.device_get(self._apply(self.variables, dict(batch)))
+        from flax import errors  # heavy, and needed for what goes wrong alone
+
+        try:
+            return jax.device_get(self._apply(self.variables, dict(batch)))
+        except errors.FlaxError as error:
+            what = f"the parameters are not those of its config ({error})"
+            raise UserError(what, str(self.folder), "Export it anew.") from error
 
     @overload
     def predict(self, what: Mapping[str, Any]) -> dict[str, np.ndarray]: ...
@@ -172,7 +182,7 @@ def load(folder) -> Export:
         ) from error
     except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError("the export cannot be read", str(folder), str(error)) from error
-    if not isinstance(about, dict) or "config" not in about:
+    if not _is_export(about):
         raise UserError("not an export", str(folder), "Its config.json holds something else.")
     for name, digest in about.get("files", {}).items():
         if not (folder / name).is_file() or _sha256(folder / name) != digest:
@@ -193,6 +203,16 @@ def load(folder) -> Export:
         nested({k.removeprefix("state/"): v for k, v in arrays.items() if k.startswith("state/")}),
         Vocabulary.load(words) if words.exists() else None,
     )
+
+
+def _is_export(about: Any) -> bool:
+    """Whether a config.json is one of ours, as far as its outline tells."""
+    if not isinstance(about, dict):
+        return False
+    fits = all(isinstance(about.get(key, kind()), kind) for key, kind in KINDS.items())
+    seconds = about.get("clip_seconds")
+    model = about["config"].get("model") if fits and "config" in about else None
+    return isinstance(model, dict) and "name" in model and isinstance(seconds, int | float | None)
 
 
 def paths(tree: dict, prefix: str = "") -> dict:

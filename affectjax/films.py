@@ -24,12 +24,6 @@ def film_of(name: str) -> tuple[str, int]:
     return (film, int(number)) if at and number.isdecimal() else (name, 0)
 
 
-def window_starts(clips: int, length: int) -> list[int]:
-    """First clips of the windows that cover a film in testing: one after another, the last shifted
-    back to be full. A film shorter than a window has one."""
-    return [min(first, max(0, clips - length)) for first in range(0, clips, length)]
-
-
 def moving_average(values: np.ndarray, beta: float, before: np.ndarray | None = None) -> np.ndarray:
     """Eq. 2 along values [N, K]: ema_1 = y_1, ema_i = beta ema_(i-1) + (1 - beta) y_i.
 

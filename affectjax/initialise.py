@@ -3,6 +3,7 @@
 All of it is accounted for: what is missing, left over or of another shape is an error.
 """
 
+import dataclasses
 import re
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ import jax
 import numpy as np
 from ml_collections import config_dict
 
-from affectjax import configlib
+from affectjax import configlib, export
 from affectjax.backbones import catalogue, weights
 from affectjax.errors import UserError
 from affectjax.export import Export
@@ -20,6 +21,20 @@ from affectjax.sharding import named_leaves, path_name
 STANDARDISE = re.compile(r"(^|/)standardise_(?P<modality>.+)/(?P<kind>mean|deviation)$")
 NETWORKS = {"sight": "resnet3d", "sound": "resnet"}  # part of a model -> its backbone
 POSITIONS = re.compile(r"(^|/)position$")
+
+
+def load(folders: str | tuple[str, ...]) -> Export:
+    """An export; of several the first one, with what the others hold beside it."""
+    first, *others = map(export.load, folders if isinstance(folders, tuple) else (folders,))
+    for other in others:
+        both = {
+            part: export.nested(
+                export.paths(getattr(other, part)) | export.paths(getattr(first, part))
+            )
+            for part in ("params", "model_state")
+        }
+        first = dataclasses.replace(first, **both)
+    return first
 
 
 def from_export(

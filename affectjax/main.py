@@ -329,7 +329,7 @@ def _claim(workdir: pathlib.Path, config, asked: dict | None = None) -> None:
         before, now = _read_json(path), json.loads(json.dumps(_bound(config)))
         differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
         if differing:
-            key = differing[0]
+            key = "data.dir" if "data.dir" in differing else differing[0]
             raise UserError(
                 f"the workdir belongs to another config: {key} is {now.get(key)!r} here and "
                 f"{before.get(key)!r} there"

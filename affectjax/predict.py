@@ -2,12 +2,14 @@
 
 EXPORT is a folder that training left, of any model; a VIDEO is a file or a folder of them. DIR gets
 for each video NAME.html (the player beside its timeline), NAME.json (affectjax/predicting/schema.py
-says what it holds), NAME.csv and NAME.png, and index.html over all. Start the same command again
+says what it holds), NAME.csv and NAME.png, and index.html over all. Of a model that reads frames,
+page and picture show some with what in them speaks for the emotion. Start the same command again
 and finished videos are passed over. Exit status: 0 complete, 1 some videos gave nothing (the last
 lines name them), 2 bad input (one line says what), 75 stopped before the end.
 """
 
 import argparse
+import contextlib
 import difflib
 import json
 import os
@@ -37,6 +39,9 @@ def main(argv: list[str] | None = None) -> int:
         print("\nstopped: finished videos are kept; the same command goes on from there",
               file=sys.stderr, flush=True)  # fmt: skip
         return REQUEUE
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAULT
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
@@ -90,6 +95,14 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="SHARE",
         help="attention from which a segment is detected; unset: the model's own",
+    )
+    add(
+        "--maps",
+        type=int,
+        default=6,
+        metavar="N",
+        help="moments whose frame shows what in it speaks for the emotion (Grad-CAM), where the "
+        "model reads frames; 0: none",
     )
     add("--batch", type=int, default=16, metavar="N", help="windows predicted together")
     add("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="decoding processes")
@@ -153,6 +166,8 @@ def _main(flags: argparse.Namespace) -> int:
 
 def _checked(flags: argparse.Namespace) -> dict:
     """The settings of the flags, or one clear line."""
+    if flags.maps < 0:
+        raise UserError(f"--maps is 0 or more, not {flags.maps}")
     for name in ("batch", "workers", "timeout"):
         if not getattr(flags, name) > 0:
             raise UserError(f"--{name} is above 0, not {getattr(flags, name)}")
@@ -174,6 +189,7 @@ def _checked(flags: argparse.Namespace) -> dict:
         "window": flags.window,
         "stride": flags.stride,
         "threshold": flags.threshold,
+        "maps": flags.maps,
         "batch": flags.batch,
         "extractors": tuple((name, options.get(name, {})) for name in names),
         "weights": flags.weights,
@@ -205,7 +221,8 @@ def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
                 bad[where] = what
                 progress.line(f"failed: {where}: {what}")
             else:
-                cards[video.name] = _written(out, video, made, shared)["card"]
+                with _writing(out):
+                    cards[video.name] = writing.write(out, video, made, shared)["card"]
                 seconds += cards[video.name]["duration"]
                 page = writing.place(out, video.name, ".html")
                 progress.line(f"{video.name}: {cards[video.name]['headline']} ({page})")
@@ -215,7 +232,8 @@ def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
     took = time.monotonic() - begun
     ordered = [cards[video.name] for video in videos if video.name in cards]
     about = f"Predicted by {predictor.model['name']} ({predictor.export.folder})."
-    writing.put(out / writing.INDEX, index.render(ordered, bad, about).encode())
+    with _writing(out):
+        writing.put(out / writing.INDEX, index.render(ordered, bad, about).encode())
     if seconds:
         print(f"{duration(seconds)} of video in {duration(took)}", end="; ")
     print(f"open {out / writing.INDEX}", flush=True)
@@ -227,11 +245,11 @@ def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
     return COMPLETE
 
 
-def _written(out: pathlib.Path, video, made, shared: dict) -> dict:
-    from affectjax.predicting import writing
-
+@contextlib.contextmanager
+def _writing(out: pathlib.Path):
+    """What cannot be written is one line."""
     try:
-        return writing.write(out, video, made, shared)
+        yield
     except OSError as error:
         mend = "Make room or make it writable; the same command goes on."
         where = str(error.filename or out)

@@ -5,14 +5,13 @@ stopped anywhere goes on where it stopped.
 """
 
 import copy
-import statistics
 
 from ml_collections import config_dict
 
 from affectjax import configlib
 from affectjax.errors import UserError
 from affectjax.progressive import progressive
-from affectjax.run import Run
+from affectjax.run import Run, averages
 
 
 def of(config: config_dict.ConfigDict):
@@ -63,17 +62,7 @@ class repeat:
 
     def summary(self, finished: dict[str, dict]) -> dict:
         """Mean and deviation of every metric over the repetitions that have it."""
-        columns: dict[str, list[float]] = {}
-        for result in finished.values():
-            for key, value in result.get("metrics", {}).items():
-                if value is not None:  # undefined in that run
-                    columns.setdefault(key, []).append(value)
-        summary = {}
-        for key, values in columns.items():
-            summary[key] = statistics.fmean(values)
-            if len(values) > 1:
-                summary[f"{key}/deviation"] = statistics.stdev(values)
-        return summary
+        return averages(finished.values())
 
 
 class splits(repeat):
@@ -106,7 +95,7 @@ class each:
 
     def summary(self, finished: dict[str, dict]) -> dict:
         """The metrics of each name, and of those that every run has their means."""
-        named, shared = {}, repeat.summary(self, finished)
+        named, shared = {}, averages(finished.values())
         for name, result in finished.items():
             named |= {k: v for k, v in result.get("metrics", {}).items() if k.endswith(f"/{name}")}
         own = {key: value for key, value in shared.items() if "/" not in key or key[:5] == "loss/"}

@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
                 "--platforms",
                 f"Use {', '.join(PLATFORMS)}.",
             )
-        if given.batch < 0:
+        if not 0 <= given.batch < 2**31:
             raise UserError(f"a batch of {given.batch} cannot be", "--batch")
         for path in write(given.export, given.out or given.export, given.batch, platforms):
             print(path)

@@ -21,9 +21,14 @@ from affectjax.errors import BAD_INPUT, COMPLETE, UserError
 THEIRS = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")  # what PAD, UNKNOWN, START and MASK are called there
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UserError(message, mend="See --help.")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m affectjax.start_bert",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -31,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("weights", metavar="WEIGHTS")
     parser.add_argument("vocabulary", metavar="VOCABULARY")
     parser.add_argument("--out", required=True, metavar="DIR")
-    flags = parser.parse_args(argv)
     try:
+        flags = parser.parse_args(argv)
         made = write(*map(pathlib.Path, (flags.weights, flags.vocabulary, flags.out)))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

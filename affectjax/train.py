@@ -69,7 +69,9 @@ class Diverged(UserError):
 
 
 def run(
-    config: config_dict.ConfigDict, workdir: pathlib.Path, init_from: str | None = None
+    config: config_dict.ConfigDict,
+    workdir: pathlib.Path,
+    init_from: str | tuple[str, ...] | None = None,
 ) -> dict:
     """Train until the steps are done; gives the result that is also written to result.json."""
     settings = Settings(**configlib.arguments(config.train))
@@ -114,7 +116,7 @@ class Training:
         self.data = assemble.data(config)
         hosts.agree(self.data.dataset.digest, "the dataset", "Give every process the same files.")
         hosts.say(f"data: {self.data.describe()}")
-        start_from = export.load(init_from) if init_from else None
+        start_from = initialise.load(init_from) if init_from else None
         self.words = self._vocabulary(start_from)
         self.examples = assemble.examples(config, self.words)
         self.model = assemble.model(config, self.words)

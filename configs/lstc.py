@@ -26,6 +26,11 @@ Variants, joined by commas after a colon, in any order (configs/lstc.py:arousal,
     clips3, clips4, clips5, clips6   how many clips the LSTMs see (Table 3)
     beta96, beta97, beta98, beta99   the moving average's decay (Table 3)
     small                            the sample's films; what runs where no data is given
+    tuned                            with small: layers for action there too
+
+Rows of action are the means of OpenPose's trunk over places (`--extractors=openpose`); the paper's
+added layers bring them to 128, learn in a stage of their own and then stay. Rows that such layers
+made already, and any others that are to be read as they are: --config.model.tuned.action=0.
 """
 
 from affectjax import configlib
@@ -33,8 +38,9 @@ from affectjax import configlib
 FACES, ACTIONS = ("audio", "scene", "expression"), ("audio", "action", "scene")
 WIDTHS = {"audio": 128, "scene": 512, "expression": 3072, "action": 128}
 NARROW = {"audio": 16, "scene": 24, "expression": 32, "action": 16}  # the sample's
+TUNED = ("action",)
 ALONE = {"model": {"clips": 1, "beta": 0.0}}
-SEEDS = {"recipe": {"name": "repeat"}}
+SEEDS = {"recipe": {"at_once": True}}
 
 BASE = {
     "model": {"name": "lstc", "modalities": {}, "outputs": ("valence",), "clips": 4},
@@ -90,6 +96,7 @@ VARIANTS = {
     "intra": ALONE,
     **{f"clips{n}": {"model": {"clips": n}} for n in range(3, 7)},
     **{f"beta{n}": {"model": {"beta": n / 100}} for n in range(96, 100)},
+    "tuned": {},
     "small": {
         "model": {"hidden": 16, "width": 16, "inter_hidden": 16},
         "data": {"sample_story": "films", "validation": 0.25},
@@ -108,4 +115,6 @@ def get_config(arg: str = ""):
     widths = NARROW if "small" in given else WIDTHS
     names = [MODALITIES[name] for name in MODALITIES if name in given] or [FACES]
     model = BASE["model"] | {"modalities": {m: widths[m] for m in names[-1]}}
+    if "small" not in given or "tuned" in given:
+        model["tuned"] = {m: widths[m] for m in TUNED if m in names[-1]}
     return configlib.build(BASE | {"model": model}, VARIANTS, ",".join(ordered + unknown))

@@ -80,6 +80,8 @@ def _main(flags: argparse.Namespace, further: list[str]) -> int:
         raise UserError("--project is missing", mend="Say --project=DIR, the project's folder.")
     if flags.count < 0:
         raise UserError(f"--count={flags.count} is no number of comments")
+    if flags.seed < 0:
+        raise UserError("--seed is at least 0", mend="Say --seed=N.")
     folder = pathlib.Path(flags.project).absolute()
     with place.lock(folder):
         if flags.step == "start":

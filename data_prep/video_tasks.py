@@ -122,7 +122,7 @@ def from_export(path: pathlib.Path) -> tuple[list[dict], int]:
         tasks = json.loads(path.read_text())
     except OSError as error:
         raise UserError(f"the export cannot be read: {error.strerror}", str(path)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the export is no JSON: {error}", str(path), mend) from error
     if not isinstance(tasks, list):
         raise UserError("the export is no list of tasks", str(path), mend)

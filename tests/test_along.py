@@ -2,6 +2,7 @@
 
 import pathlib
 import tracemalloc
+import types
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from ml_collections import config_dict
 from affectjax import along, assemble, configlib, evaluate, sharding, train
 from affectjax.errors import UserError
 from affectjax.export import Export
-from affectjax.report import clip_pictures
+from affectjax.report import clip_pictures, looking
 from configs import lstc
 
 MODALITIES = {"audio": 3, "scene": 4}
@@ -170,6 +171,19 @@ def test_vectors_are_of_the_labelled_clips_alone():
     np.testing.assert_allclose(truth, expected, rtol=1e-5)
     silent = [k for k in range(3, 12) if 5 * k >= 30]
     assert not found["scene"][[k - 3 for k in silent]].any() and found["scene"][:3].any(1).all()
+
+
+def test_the_report_puts_every_modality_of_the_test_films_in_a_plane(monkeypatch):
+    runs = types.SimpleNamespace(folder=pathlib.Path("x"))
+    data = types.SimpleNamespace(parts={"test": [film(58), film(31)]})
+    export = exported(1, 0.0)
+    monkeypatch.setattr(looking.export, "load", lambda folder: export)
+    monkeypatch.setattr(looking.load, "load", lambda **settings: data)
+    found = dict(looking.planes(runs, "data", "valence"))
+    assert [*found] == ["clips valence audio", "clips valence scene"]
+    for figure in found.values():
+        assert sum(len(dots.get_offsets()) for dots in figure.axes[0].collections) == 12 + 7
+    assert not dict(looking.planes(runs, "data", "arousal"))  # which this model does not predict
 
 
 def test_another_model_is_refused():

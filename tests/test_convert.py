@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from affectjax import convert
 from affectjax.backbones import catalogue, weights
-from affectjax.errors import UserError
+from affectjax.errors import BAD_INPUT, UserError
 from tests.backbones.networks import SMALL
 from tests.backbones.parity import drawn, kept
 from tests.backbones.residual_cases import SMALL_2D, SMALL_3D
@@ -392,3 +392,10 @@ def test_the_command_as_a_process_gives_its_status_and_help(tmp_path):
     assert done.returncode == 2 and "Traceback" not in done.stderr
     done = subprocess.run([*command, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "vggish-10086976.pth" in done.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["vaanet"], ["cten", "checkpoint"], ["x", "y", "--ot=z"]])
+def test_a_wrong_command_is_one_line(capsys, words):
+    assert convert.main(words) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1

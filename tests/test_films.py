@@ -32,7 +32,7 @@ def windows(lengths: dict[str, int], n: int, beta: float):
     for film, count in lengths.items():
         y, truth = rng.random((count, 1)), rng.random((count, 3, 1))
         for first in range(0, count, n):
-            start = films.window_starts(count, n)[first // n]
+            start = min(first, max(0, count - n))  # the last window is shifted back to be full
             places = [start + i if start + i < count else -1 for i in range(n)]
             rows.append(
                 {

@@ -7,6 +7,7 @@ import pytest
 
 from affectjax import gradcam
 from affectjax.errors import UserError
+from affectjax.models.cten import CTEN
 from affectjax.models.vaanet import VAANet
 
 B, T, M, N = 2, 3, 4, 5
@@ -99,6 +100,30 @@ def test_the_network_of_sight_shows_where_the_culprit_is():
         assert found[k].shape == (1, 2, 4)
         np.testing.assert_allclose(found[k], look(jnp.array([k])), rtol=1e-3, atol=1e-6)
     assert max(map(np.max, found)) > 0
+
+
+@pytest.mark.slow
+def test_looks_at_what_erasing_left_say_nothing_of_the_whole():
+    """With re-sampling the network sees a video three times; the map is that of the first."""
+    sight = {"width": 4, "blocks": (1,), "block": "basic", "normalisation": "kinetics-0-1"}
+    settings = {"segments": 2, "sight": sight, "inter": False, "erase": "joint"}
+    rng = np.random.default_rng(3)
+    frames = rng.integers(0, 255, (3, 1, 2, 2, 16, 16, 3)).astype(np.uint8)
+    batch = {
+        "frames": frames[0], "frames/key": frames[1], "frames/left": frames[2],
+        "frames_start": np.full((1, 3, 2), 0.5, np.float32),
+        "present/frames": np.ones((1, 2), bool),
+        "label": np.zeros(1, np.int32), "weight": np.ones(1, np.float32),
+    }  # fmt: skip
+    once, thrice = CTEN({}, OUTPUTS, **settings), CTEN({}, OUTPUTS, resample=2, **settings)
+    variables = jax.jit(lambda b: once.init(jax.random.key(0), b, False, method="loss"))(batch)
+    label = jnp.array([1])
+    wanted, found = (
+        np.asarray(jax.jit(lambda b, m=m: gradcam.grad_cam(m, variables, b, label))(batch))
+        for m in (once, thrice)
+    )
+    assert wanted.max() > 0
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-7)
 
 
 def test_a_model_without_maps_is_told_so():

@@ -1,6 +1,9 @@
 """Progressive training: which stage follows, what learns in it, and no kill changes the end."""
 
+import csv
 import hashlib
+import itertools
+import json
 import os
 import pathlib
 import signal
@@ -12,9 +15,11 @@ import numpy as np
 import pytest
 
 import affectjax
-from affectjax import recipes
+from affectjax import along, assemble, initialise, recipes
 from affectjax.errors import COMPLETE, UserError
 from affectjax.main import main
+from affectjax.progressive import validation
+from affectjax.report import clip_pictures, looking, runs
 from configs import lstc
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -101,6 +106,12 @@ def test_without_validation_there_is_no_order(config):
         recipes.of(config).next_run(config, {})
 
 
+def test_no_modality_is_one_line(config):
+    config.model.modalities = {}
+    with pytest.raises(UserError, match="no modality"):
+        recipes.of(config).next_run(config, {})
+
+
 def test_an_undefined_score_comes_last(config, tmp_path):
     config.checkpoint.best, config.checkpoint.mode = "loss/target", "max"
     seen, _ = walk(config, tmp_path, ALONE | {"audio": None})
@@ -115,15 +126,63 @@ def test_arousal_ends_with_the_whole_and_its_moving_average(tmp_path):
     assert seen["seed-0"].config.train.init_new == ("^head/",)
 
 
+def test_what_is_tuned_learns_first_and_stays_in_all_that_follows(tmp_path):
+    config = lstc.get_config("small,arousal,tuned")
+    seen, _ = walk(config, tmp_path, {"audio": 1, "scene": 2, "action": 3})
+    own = {name.rpartition("/")[2]: run for name, run in seen.items()}
+    assert [*own] == ["tune-action", "alone-action", "alone-audio", "alone-scene", "add-2-scene",
+                      "add-3-action", "seed-0"]  # fmt: skip
+    models = {name: run.config.model for name, run in own.items()}
+    assert [name for name, m in models.items() if m.within == "mean"] == ["tune-action"]
+    assert {name for name, m in models.items() if m.tuned} == {
+        name for name, m in models.items() if "action" in m.modalities
+    }
+    still = {name for name, run in own.items() if ("^tune/", 0.0) in run.config.optim.rules}
+    assert still == {"alone-action", "add-3-action", "seed-0"}
+    assert still == {name for name, m in models.items() if "tuned" in m.frozen}
+    place = tmp_path / "seed-0/stages"
+    tuned, scene = (str(place / name / "export") for name in ("tune-action", "add-2-scene"))
+    assert own["alone-action"].init_from == tuned
+    assert own["add-3-action"].init_from == (scene, tuned)
+    assert own["add-3-action"].config.train.init_new[:2] == ("^head/", "^intra/action/")
+    config.model.tuned.action = 0
+    assert not any("tune" in name for name in walk(config, tmp_path)[0])
+
+
+def test_all_at_once_is_one_stage_after_what_is_tuned(tmp_path):
+    seen, _ = walk(lstc.get_config("small,valence,baseline1"), tmp_path)
+    assert [*seen] == ["seed-0"] and seen["seed-0"].init_from is None
+    assert seen["seed-0"].config.optim.rules == ()
+    seen, _ = walk(lstc.get_config("small,arousal,tuned,baseline2"), tmp_path)
+    assert [*seen] == ["seed-0/stages/tune-action", "seed-0"]
+    assert seen["seed-0"].config.model.frozen == ("tuned",)
+    assert seen["seed-0"].init_from == str(tmp_path / "seed-0/stages/tune-action/export")
+
+
+def test_of_two_starts_the_second_gives_what_the_first_lacks(monkeypatch):
+    trees = {
+        "joined": ({"head": {"out": 1}, "intra": {"audio": 1}}, {"statistics": {"audio": 1}}),
+        "tuned": ({"head": {"out": 2}, "tune": {"action": 2}}, {"statistics": {"action": 2}}),
+    }
+    held = {k: affectjax.export.Export(pathlib.Path(k), None, {}, *two, None)
+            for k, two in trees.items()}  # fmt: skip
+    monkeypatch.setattr(affectjax.export, "load", held.get)
+    found = initialise.load(("joined", "tuned"))
+    assert found.params == {"head": {"out": 1}, "intra": {"audio": 1}, "tune": {"action": 2}}
+    assert found.model_state == {"statistics": {"audio": 1, "action": 2}}
+    assert found.folder == pathlib.Path("joined")
+    assert initialise.load("tuned") is held["tuned"]
+
+
 # --- real runs
 
 TINY = (
-    f"--config={ROOT}/configs/lstc.py:small,audio_scene", "--config.model.hidden=3",
+    f"--config={ROOT}/configs/lstc.py:small,audio_action,tuned", "--config.model.hidden=3",
     "--config.model.width=4", "--config.model.inter_hidden=3", "--config.model.layers=1",
     "--config.model.inter_layers=1", "--config.model.clips=2", "--config.train.batch=8",
     "--config.train.steps=6", "--config.train.evaluate_every=3", "--config.train.log_every=1",
     "--config.train.checkpoint_every=1", "--config.train.tensorboard=False",
-    "--config.data.sample_dir=data",
+    "--config.data.sample_dir=data", "--config.recipe.order=('audio','action')",
 )  # fmt: skip
 
 
@@ -154,9 +213,10 @@ def start(place: pathlib.Path, workdir: str) -> subprocess.Popen:
 @pytest.mark.slow
 def test_a_stage_learns_what_it_says_and_nothing_else(trained):
     own = trained / "run/seed-0"
-    (second,) = (own / "stages").glob("add-2-*")
-    newest = second.name.rpartition("-")[2]
-    (first,) = (own / "stages").glob("alone-audio" if newest == "scene" else "alone-scene")
+    first, second, newest = own / "stages/alone-audio", own / "stages/add-2-action", "action"
+    for m in ("audio", "action"):  # what would order them, had the config not
+        told = json.loads((own / f"stages/alone-{m}/result.json").read_text())
+        assert np.isfinite(validation(told, "loss/target"))
     before, after = (affectjax.load(path / "export") for path in (first, second))
     assert set(after.params["intra"]) - set(before.params["intra"]) == {newest}
     for m, tree in before.params["intra"].items():
@@ -165,8 +225,30 @@ def test_a_stage_learns_what_it_says_and_nothing_else(trained):
     assert digest(whole.params["intra"]) != digest(after.params["intra"])
     assert digest(whole.params["intra"]) == digest(last.params["intra"])
     assert digest(whole.params["head"]["embed"]) == digest(last.params["head"]["embed"])
-    assert set(last.params) == {"intra", "head", "inter", "inter_head"}
+    assert set(last.params) == {"tune", "intra", "head", "inter", "inter_head"}
     assert [*last.params["head"]] == ["embed"]
+
+
+@pytest.mark.slow
+def test_tuned_layers_learn_in_their_own_stage_alone_and_predict_with_the_export(
+    trained, monkeypatch
+):
+    monkeypatch.chdir(trained)
+    own = trained / "run/seed-0"
+    stages = ("tune-action", "alone-action", "add-2-action", "whole", "..")
+    each = [affectjax.load(own / "stages" / name / "export") for name in stages]
+    tuned, alone, last = each[0], each[1], each[-1]
+    assert set(tuned.params) == {"tune", "head"}
+    assert set(alone.params) == {"tune", "intra", "head"}
+    assert len({digest(e.params["tune"]) for e in each}) == 1
+    for layer in tuned.params["tune"]["action"].values():  # biases begin at 0
+        assert layer["bias"].any()
+    film = assemble.data(last.config).parts["test"][0]["film"]
+    with open(own / "predictions_test.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["group"] == film["id"]]
+    found = along.film(last, film)["prediction"][:, 0]
+    told = [float(row["prediction_valence"]) for row in rows]
+    np.testing.assert_allclose(np.repeat(found, 10), told, atol=1e-5)
 
 
 def digest(tree) -> str:
@@ -175,10 +257,28 @@ def digest(tree) -> str:
 
 
 @pytest.mark.slow
+def test_places_of_clips_are_those_of_each_modality_alone(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    (data,) = pathlib.Path("data").iterdir()
+    run = runs.read(pathlib.Path("run")).runs["seed-0"]
+    seen, whole = [], clip_pictures.vectors
+
+    def vectors(export, records):
+        seen.append(export.folder.parent.name)
+        return whole(export, itertools.islice(records, 1))
+
+    monkeypatch.setattr(clip_pictures, "vectors", vectors)
+    found = [name for name, _ in looking.planes(run, str(data), "valence")]
+    assert found == ["clips valence action", "clips valence audio"]
+    assert seen == ["alone-action", "alone-audio"]
+    assert [*looking.planes(run, str(data), "arousal")] == []
+
+
+@pytest.mark.slow
 def test_killed_in_three_stages_it_ends_with_the_same_bits(trained):
-    """The first kill falls into a modality alone, then one into a joining, one into the last."""
+    """The first kill falls into tuning, then one into a joining, one into the last."""
     own = trained / "killed/seed-0"
-    for stage in ("stages/alone-scene/", "stages/add-2-*/", ""):
+    for stage in ("stages/tune-action/", "stages/add-2-action/", ""):
         job = start(trained, "killed")
         until = time.monotonic() + 300
         while not (saved := [*own.glob(f"{stage}checkpoints/2")]):
@@ -189,7 +289,7 @@ def test_killed_in_three_stages_it_ends_with_the_same_bits(trained):
         assert not (saved[0].parents[1] / "result.json").exists()
     assert start(trained, "killed").wait(600) == COMPLETE
     found = digests(trained / "killed")
-    assert len(found) == 5 and found == digests(trained / "run")
+    assert len(found) == 6 and found == digests(trained / "run")
 
 
 @pytest.mark.slow
@@ -197,5 +297,5 @@ def test_a_finished_recipe_says_so(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained)
     before = digests(trained / "run")
     assert main(["main", *TINY, "--workdir=run"]) == COMPLETE
-    assert capsys.readouterr().out.count("was trained to the end before") == 5
+    assert capsys.readouterr().out.count("was trained to the end before") == 6
     assert digests(trained / "run") == before

@@ -44,6 +44,7 @@ PRETRAIN = "python -m affectjax.main --config=configs/tam_pretrain.py"
 FINETUNE = "python -m affectjax.main --config=configs/tam_finetune.py"
 BUILD = "python -m data_prep.build video_tsc --videos=VIDEOS --out=my_dataset"
 RUN = ".runs/tam_pretrain"
+CLASSES = "('joy','surprise','tenderness','fear','sadness','anger')"
 
 WALK = (
     Step("bash launch/local.sh", more=f"{FEW} {TINY}", leaves=(f"{RUN}/export/README.md",)),
@@ -77,7 +78,8 @@ WALK = (
     ),
     Step("python -m affectjax.stablehlo EXPORT", {"EXPORT": ".runs/cten/export"},
          leaves=(".runs/cten/export/serving.stablehlo",), needs="flatbuffers"),
-    Step("python -m affectjax.report --paper=tam .runs --out=tables", leaves=("tables/tables.md",)),
+    Step("python -m affectjax.report --paper=tam .runs --out=tables/tam",
+         leaves=("tables/tam/tables.md",)),
     Step("python -m affectjax.report .runs", leaves=(".runs/report/report.html",)),
     Step("python -m data_prep.sample --out=FRAMES --sources=8", {"=8": "=2"}),
     Step(
@@ -91,6 +93,11 @@ WALK = (
     Step("python -m affectjax.main --config=configs/cten.py:tiny --config.data.dir=my_frames",
          more=SHORT),
     Step("python -m data_prep.label --help"),
+    Step("python -m data_prep.build labelled --videos=MINE --out=my_labels", {"MINE": "VIDEOS"},
+         """--options='{"classes": "joy,surprise,tenderness,fear,sadness,anger"}'"""),
+    Step(f"{FINETUNE}:scratch,small --config.data.dir=my_labels --config.data.train=train "
+         "\"--config.model.outputs=('joy','sadness')\"",
+         {"('joy','sadness')": CLASSES}, more=SHORT),
     Step("python -m affectjax.checkpoint list RUN", {"RUN": RUN}),
     Step("python -m tests.benchmarks.cleaning", more="--comments=200 --rounds=1"),
     Step("python -m tests.benchmarks.decoding", more="--seconds=2 --rounds=1", needs="ffmpeg"),
@@ -112,15 +119,17 @@ TESTED = {
     "test_random_weights_are_marked",
     "python -m affectjax.convert clip DOWNLOADED_FOLDER --out=weights/clip": "tests/test_convert.py"
     "::test_the_command_as_a_process_gives_its_status_and_help",
-    f"{PRETRAIN}:small --config.data.dir=my_dataset \"--config.model.modalities={{'image': 512}}\" "
-    "--config.words.min_count=1 --config.train.steps=20": "tests/test_readme.py::"
-    "test_the_records_that_python_writes_train",
+    f"{PRETRAIN}:small --config.data.dir=my_features "
+    "\"--config.model.modalities={'image': 512}\" --config.words.min_count=1 "
+    "--config.train.steps=20 --workdir=.runs/my_features": ""
+    "tests/test_readme.py::test_the_records_that_python_writes_train",
     FINETUNE: "tests/test_finetune.py::"
     "test_fine_tuning_starts_from_the_export_and_predicts_alike_elsewhere",
     "python -m data_prep.build": "tests/data_prep/test_builders.py",
     "python -m data_prep.build comment_corpus --comments=LABELLED.csv --out=corpus": ""
     "tests/data_prep/test_label_corpus.py::test_the_command_from_lines_to_records",
-    "python -m affectjax.main --config=configs/danmaku_comments.py --config.data.dir=corpus": ""
+    "python -m affectjax.main --config=configs/danmaku_comments.py --config.data.dir=corpus "
+    "--workdir=.runs/corpus": ""
     "tests/data_prep/test_label_chain.py::test_from_comments_to_distributions",
     "python -m data_prep.build danmaku_ldl --videos=VIDEOS --out=windows --classifiers=EXPORT": ""
     "tests/data_prep/test_label_chain.py::test_from_comments_to_distributions",

@@ -145,6 +145,7 @@ def test_what_is_wrong_is_one_line(served, tmp_path, capsys):
     folder = str(served[MODELS[-1]][0].folder)
     (tmp_path / "file").write_text("")
     for words in ([str(tmp_path)], [folder, "--platforms=abacus"], [folder, "--batch=-1"], [],
+                  [folder, f"--batch={10**20}"],
                   [folder, f"--out={tmp_path / 'file'}", "--platforms=cpu"]):  # fmt: skip
         capsys.readouterr()
         assert stablehlo.main(words) == BAD_INPUT

@@ -10,9 +10,9 @@ from affectjax import export, start_bert
 from affectjax.backbones import bert, weights
 from affectjax.data import records
 from affectjax.data.vocabulary import SPECIALS
-from affectjax.errors import BAD_INPUT, COMPLETE
+from affectjax.errors import BAD_INPUT, COMPLETE, UserError
 from affectjax.main import main
-from data_prep.labelling import corpus, texts
+from data_prep.labelling import classify, corpus, texts
 
 VOCABULARY = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "好", "坏", "\u2028", "好"]
 VOCABULARY += list("的一是不看")
@@ -45,6 +45,13 @@ def test_every_word_keeps_its_row(started, capsys):
     last = len(VOCABULARY) - 1 - VOCABULARY[::-1].index("好")  # the later one is what a text gets
     np.testing.assert_array_equal(rows[ours.index("好")], theirs[last])
     assert start_bert.main([*words, f"--out={folder / 'start'}"]) == BAD_INPUT
+    capsys.readouterr()
+    assert start_bert.main(words) == BAD_INPUT
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(UserError, match="a start of training"):
+        _ = found.examples
+    with pytest.raises(UserError, match="no heads"):
+        classify.load([str(folder / "start")])
     (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n")
     assert start_bert.main([*words, f"--out={folder / 'other'}"]) == BAD_INPUT
     assert "[CLS] is missing" in capsys.readouterr().err

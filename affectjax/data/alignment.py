@@ -6,7 +6,7 @@ stands for the time (j + 0.5) / rate. Nothing here looks at what a feature means
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,14 @@ def feature_shapes(modalities: Mapping[str, int], segments: int) -> dict[str, tu
         shapes[f"features/{m}"] = ((segments, width), np.float16)
         shapes[f"present/{m}"] = ((segments,), np.bool_)
     return shapes
+
+
+def check_hidden(hide: Iterable[str], modalities: Mapping[str, int]) -> None:
+    """What an example leaves out on purpose must be among its modalities."""
+    if absent := sorted(set(hide) - set(modalities)):
+        raise UserError(
+            f"cannot hide {', '.join(absent)}", "hide", f"There are {', '.join(modalities)}."
+        )
 
 
 def fill(

@@ -64,11 +64,7 @@ class ClipExamples:
                 "examples.thresholds",
                 "Give ascending thresholds, one less than model.outputs.",
             )
-        absent = sorted(set(hide) - set(modalities))
-        if absent:
-            raise UserError(
-                f"cannot hide {', '.join(absent)}", "hide", f"There are {', '.join(modalities)}."
-            )
+        alignment.check_hidden(hide, modalities)
         self.modalities = dict(modalities)
         self.outputs = tuple(outputs)
         self.task = task

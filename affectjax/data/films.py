@@ -41,11 +41,7 @@ class FilmExamples:
                 "examples",
                 f"examples.values names {', '.join(values) or 'none'}.",
             )
-        absent = sorted(set(hide) - set(modalities))
-        if absent:
-            raise UserError(
-                f"cannot hide {', '.join(absent)}", "hide", f"There are {', '.join(modalities)}."
-            )
+        alignment.check_hidden(hide, modalities)
         self.modalities = dict(modalities)
         self.outputs = tuple(outputs)
         self.segments = segments

@@ -6,13 +6,13 @@ dataset in a folder. `references` and `gates` say what a model of the sample can
 
 import dataclasses
 import hashlib
-import json
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from affectjax.data import records as records_lib
+from affectjax.data import sample_store
 from affectjax.data import sample_world as world
 from affectjax.data.sample_comments import Comments, draw, vocabulary
 from affectjax.data.sample_gates import gates
@@ -188,9 +188,8 @@ def prepare(
     format: str = "tfrecord",
 ) -> pathlib.Path:
     """The sample as a dataset under `folder`, made when no sound one is there yet."""
-    chosen = json.dumps({**settings(size, seed, dials), "format": format}, sort_keys=True)
-    short = hashlib.sha256(chosen.encode()).hexdigest()[:8]
-    path = pathlib.Path(folder) / f"sample-{size}-{seed}-{short}"
+    chosen = {**settings(size, seed, dials), "format": format}
+    path = sample_store.place(folder, f"{size}-{seed}", chosen)
     ensure(path, size, seed, dials, format, mend=True)
     return path
 
@@ -207,51 +206,18 @@ def ensure(
 
     Only with `mend` is a dataset replaced that is damaged, or another.
     """
-    path = pathlib.Path(path)
     chosen = {**settings(size, seed, dials), "format": format}
-    if _stands(path, chosen):
-        return False
-    replace = mend and path.exists()
-    try:
-        records_lib.write(
-            path,
-            "sample",
-            SPEC,
-            records(make(size, seed, dials)),
-            format=format,
-            shards=1 if size == "quick" else {"train": 4, "labelled": 2, "test": 2},
-            metadata=_metadata(chosen),
-            overwrite=replace,
-        )
-    except UserError:
-        if not _stands(path, chosen):  # or another process was faster
-            raise
-    return True
-
-
-def _metadata(chosen: dict) -> dict:
-    return {
-        "settings": chosen,
+    modalities = {name: (width, world.ROWS_PER_SECOND) for name, width in world.WIDTHS.items()}
+    metadata = {
         "lexicon": {word: list(names) for word, names in lexicon().items()},
-        "modalities": {
-            name: {"extractor": "planted", "rate": world.ROWS_PER_SECOND, "width": width}
-            for name, width in world.WIDTHS.items()
-        },
+        "modalities": sample_store.planted(modalities),
     }
-
-
-def _stands(path: pathlib.Path, chosen: dict) -> bool:
-    """Whether a whole, undamaged sample of these settings is there."""
-    if not path.is_dir():
-        return False
-    try:
-        facts = records_lib.open_dataset(path).metadata
-        if facts.get("settings") != chosen:
-            return False
-        for file, wanted in facts["files"].items():
-            with open(path / file, "rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != wanted:
-                    return False
-    except (UserError, OSError):
-        return False
-    return True
+    return sample_store.ensure(
+        pathlib.Path(path),
+        chosen,
+        SPEC,
+        lambda: records(make(size, seed, dials)),
+        metadata,
+        mend,
+        shards=1 if size == "quick" else {"train": 4, "labelled": 2, "test": 2},
+    )

@@ -6,12 +6,10 @@ hint may stand in any comment and emotions of one polarity share words, so no cl
 """
 
 import collections
-import hashlib
-import json
 import pathlib
 from collections.abc import Iterator
 
-from affectjax.data import comment_targets, sample, splits
+from affectjax.data import comment_targets, sample, sample_store, splits
 from affectjax.data import records as records_lib
 from affectjax.data.sample_comments import vocabulary
 from affectjax.data.sample_world import EMOTIONS
@@ -56,17 +54,5 @@ def prepare(
 ) -> pathlib.Path:
     """This corpus as a dataset under `folder`, made when no sound one is there yet."""
     chosen = {**sample.settings(size, seed), "comments": VERSION, "format": format}
-    chosen = json.loads(json.dumps(chosen))
-    short = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
-    path = pathlib.Path(folder) / f"sample-comments-{size}-{seed}-{short}"
-    if sample._stands(path, chosen):
-        return path
-    try:
-        records_lib.write(
-            path, "sample", SPEC, make(size, seed), format=format, shards=1,
-            metadata={"settings": chosen}, overwrite=path.exists(),
-        )  # fmt: skip
-    except UserError:
-        if not sample._stands(path, chosen):  # or another process was faster
-            raise
-    return path
+    name = f"comments-{size}-{seed}"
+    return sample_store.prepare(folder, name, chosen, SPEC, lambda: make(size, seed), {})

@@ -9,17 +9,16 @@ serves both.
 """
 
 import dataclasses
-import hashlib
-import json
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from affectjax.data import records as records_lib
+from affectjax.data import sample_store
 from affectjax.data import sample_world as world
-from affectjax.data.sample import _stands
 from affectjax.data.sample_story import ar1, between
+from affectjax.data.sample_world import check_dials
 from affectjax.errors import UserError
 
 EMOTIONS = ("like", "joy", "surprise", "fear", "disgust", "sadness")
@@ -63,9 +62,7 @@ class Dials:
     style: float = 1.0  # nuisance of each video
 
     def __post_init__(self):
-        for name, value in dataclasses.asdict(self).items():
-            if not 0 <= value <= 1:
-                raise UserError(f"a dial must lie in 0..1, not {value}", name)
+        check_dials(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,21 +188,7 @@ def prepare(
         "world": world.DIGEST,
         "format": format,
     }
-    chosen = json.loads(json.dumps(chosen))
-    short = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
-    path = pathlib.Path(folder) / f"sample-danmaku-{size}-{seed}-{short}"
-    if _stands(path, chosen):
-        return path
-    modalities = {
-        name: {"extractor": "planted", "rate": RATE, "width": width}
-        for name, width in world.WIDTHS.items()
-    }
-    try:
-        records_lib.write(
-            path, "sample", SPEC, records(make(size, seed, dials)), format=format, shards=1,
-            metadata={"settings": chosen, "modalities": modalities}, overwrite=path.exists(),
-        )  # fmt: skip
-    except UserError:
-        if not _stands(path, chosen):  # or another process was faster
-            raise
-    return path
+    modalities = {name: (width, RATE) for name, width in world.WIDTHS.items()}
+    made = lambda: records(make(size, seed, dials))  # noqa: E731
+    name = f"danmaku-{size}-{seed}"
+    return sample_store.prepare(folder, name, chosen, SPEC, made, modalities)

@@ -9,16 +9,15 @@ stretch of the clip; sound and scene err together, expression shows valence alon
 """
 
 import dataclasses
-import hashlib
-import json
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from affectjax.data import records as records_lib
-from affectjax.data.sample import _stands
+from affectjax.data import sample_store
 from affectjax.data.sample_story import ar1, between
+from affectjax.data.sample_world import check_dials
 from affectjax.errors import UserError
 
 VALUES = ("valence", "arousal")
@@ -75,9 +74,7 @@ class Dials:
     style: float = 1.0  # nuisance of a film
 
     def __post_init__(self):
-        for name, value in dataclasses.asdict(self).items():
-            if not 0 <= value <= 1:
-                raise UserError(f"a dial must lie in 0..1, not {value}", name)
+        check_dials(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,22 +269,7 @@ def prepare(
         "size": dataclasses.asdict(plan),
         "format": format,
     }
-    chosen = json.loads(json.dumps(chosen))
-    short = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
-    path = pathlib.Path(folder) / f"sample-films-{size}-{seed}-{short}"
-    if _stands(path, chosen):
-        return path
-    modalities = {
-        name: {"extractor": "planted", "rate": 1.0, "width": width}
-        for name, width in plan.widths.items()
-    }
-    try:
-        records_lib.write(
-            path, "sample", records_lib.Spec(modalities=plan.widths, value_names=VALUES),
-            records(size, seed, dials), format=format, shards=1,
-            metadata={"settings": chosen, "modalities": modalities}, overwrite=path.exists(),
-        )  # fmt: skip
-    except UserError:
-        if not _stands(path, chosen):  # or another process was faster
-            raise
-    return path
+    modalities = {name: (width, 1.0) for name, width in plan.widths.items()}
+    spec = records_lib.Spec(modalities=plan.widths, value_names=VALUES)
+    made = lambda: records(size, seed, dials)  # noqa: E731
+    return sample_store.prepare(folder, f"films-{size}-{seed}", chosen, spec, made, modalities)

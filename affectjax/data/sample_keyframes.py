@@ -8,18 +8,16 @@ context; the split `test_key` holds the same clips with the keyframe alone as th
 """
 
 import dataclasses
-import hashlib
-import json
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from affectjax.data import records as records_lib
+from affectjax.data import sample_store
 from affectjax.data import sample_world as world
-from affectjax.data.sample import _stands
 from affectjax.data.sample_story import ar1, between
-from affectjax.data.sample_world import EMOTIONS, POLARITY, ROWS_PER_SECOND
+from affectjax.data.sample_world import EMOTIONS, POLARITY, ROWS_PER_SECOND, check_dials
 from affectjax.errors import UserError
 
 K = len(EMOTIONS)
@@ -66,9 +64,7 @@ class Dials:
     style: float = 1.0  # nuisance shared by the clips of a source
 
     def __post_init__(self):
-        for name, value in dataclasses.asdict(self).items():
-            if not 0 <= value <= 1:
-                raise UserError(f"a dial must lie in 0..1, not {value}", name)
+        check_dials(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,21 +228,7 @@ def prepare(
         "world": world.DIGEST,
         "format": format,
     }
-    chosen = json.loads(json.dumps(chosen))
-    short = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
-    path = pathlib.Path(folder) / f"sample-keyframes-{size}-{seed}-{short}"
-    if _stands(path, chosen):
-        return path
-    modalities = {
-        name: {"extractor": "planted", "rate": ROWS_PER_SECOND, "width": width}
-        for name, width in WIDTHS.items()
-    }
-    try:
-        records_lib.write(
-            path, "sample", SPEC, records(make(size, seed, dials)), format=format, shards=1,
-            metadata={"settings": chosen, "modalities": modalities}, overwrite=path.exists(),
-        )  # fmt: skip
-    except UserError:
-        if not _stands(path, chosen):  # or another process was faster
-            raise
-    return path
+    modalities = {name: (width, ROWS_PER_SECOND) for name, width in WIDTHS.items()}
+    made = lambda: records(make(size, seed, dials))  # noqa: E731
+    name = f"keyframes-{size}-{seed}"
+    return sample_store.prepare(folder, name, chosen, SPEC, made, modalities)

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +101,17 @@ HINTS = {
 }
 
 
+def check_dials(dials: Any) -> None:
+    """Raises where one of a story's dials lies beyond gone and as planted."""
+    for name, value in dataclasses.asdict(dials).items():
+        if not 0 <= value <= 1:
+            raise UserError(
+                f"a dial of the sample must lie in 0..1, not {value}",
+                name,
+                "0 switches the effect off, 1 leaves it as planted.",
+            )
+
+
 @dataclasses.dataclass(frozen=True)
 class Dials:
     """Each effect of the sample from 0 (gone) over .5 to 1 (as planted)."""
@@ -115,14 +127,7 @@ class Dials:
     repeats: float = 1.0  # episodes that repeat the strongest's emotion
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not 0 <= value <= 1:
-                raise UserError(
-                    f"a dial of the sample must lie in 0..1, not {value}",
-                    field.name,
-                    "0 switches the effect off, 1 leaves it as planted.",
-                )
+        check_dials(self)
 
 
 def words_of(text: str) -> tuple[str, ...]:

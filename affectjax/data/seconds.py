@@ -32,11 +32,7 @@ class SecondsExamples:
                 "model",
                 "Let model.windows divide model.segments.",
             )
-        absent = sorted(set(hide) - set(modalities))
-        if absent:
-            raise UserError(
-                f"cannot hide {', '.join(absent)}", "hide", f"There are {', '.join(modalities)}."
-            )
+        alignment.check_hidden(hide, modalities)
         self.modalities = dict(modalities)
         self.outputs = tuple(outputs)
         self.segments, self.windows = segments, windows

@@ -70,11 +70,7 @@ class SnippetExamples:
                 "examples",
                 "Several looks are at frames: set examples.frames, and a size above 0.",
             )
-        absent = sorted(set(hide) - set(modalities))
-        if absent:
-            raise UserError(
-                f"cannot hide {', '.join(absent)}", "hide", f"There are {', '.join(modalities)}."
-            )
+        alignment.check_hidden(hide, modalities)
         self.modalities = dict(modalities)
         self.outputs = tuple(outputs)
         self.segments = segments
@@ -205,11 +201,7 @@ class SnippetExamples:
 
     def _show(self, record: Mapping, rng: np.random.Generator | None, example: dict) -> None:
         """The frames, once or for every look."""
-        asked = self.segments, self.frames, rng
-        if self.division == "count":
-            chosen, there = frames_lib.runs_by_count(len(record["frames"]), *asked)
-        else:
-            chosen, there = frames_lib.runs(record["frames_time"], record["duration"], *asked)
+        chosen, there = self.runs(record, rng)
         size = self.frame_size
         found = frames_lib.decoded(record["frames"], chosen[there].ravel(), size, record["id"])
         example["present/frames"][:] = there
@@ -219,6 +211,15 @@ class SnippetExamples:
         if self.looks:
             start = example["frames_start"]
             start[:] = 0.5 if rng is None else rng.random(start.shape)
+
+    def runs(
+        self, record: Mapping, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers int [T, F] of the frames that are shown, and bool [T], which are there."""
+        asked = self.segments, self.frames, rng
+        if self.division == "count":
+            return frames_lib.runs_by_count(len(record["frames"]), *asked)
+        return frames_lib.runs(record["frames_time"], record["duration"], *asked)
 
     def _tell(self, record: Mapping, example: dict[str, np.ndarray]) -> None:
         known = record["segments"]

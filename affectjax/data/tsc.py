@@ -49,11 +49,7 @@ class CommentExamples:
                 "packing",
                 f"Give tokens >= {max_words + 1}, comments >= 1, masked >= {max_words}.",
             )
-        unknown = sorted(set(hide) - set(modalities))
-        if unknown:
-            raise UserError(
-                f"cannot hide {', '.join(unknown)}", "hide", f"There are {', '.join(modalities)}."
-            )
+        alignment.check_hidden(hide, modalities)
         self.modalities = dict(modalities)
         self.vocabulary = vocabulary
         self.segments = segments

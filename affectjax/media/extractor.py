@@ -87,7 +87,7 @@ def resolve(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
         raise UserError(f"There is no extractor {name!r}", mend=mend)
     try:
         made = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         mend = "Write it as package.module:Class, importable from where the command runs."
         raise UserError(f"The extractor {name!r} cannot be imported: {error}", mend=mend) from error
     options = dict(options or {})

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from affectjax import detection, losses
+from affectjax import choices, detection, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.correlation import (
@@ -291,13 +291,7 @@ class CTEN(nn.Module):
 
 def check(model: CTEN) -> None:
     """Raises where the settings contradict each other."""
-    for name, choices in CHOICES.items():
-        if getattr(model, name) not in choices:
-            raise UserError(
-                f"{name} = {getattr(model, name)!r} is unknown",
-                "model",
-                f"Choose one of {', '.join(choices)}.",
-            )
+    choices.check(model, CHOICES)
     widths = model._widths()
     many = len(widths)
     if not 1 <= many <= 2:

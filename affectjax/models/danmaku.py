@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from affectjax import distribution_metrics, losses
+from affectjax import choices, distribution_metrics, losses
 from affectjax.errors import UserError
 from affectjax.layers import recurrent
 from affectjax.layers.dense import dense, dense_tree, dropout, fold
@@ -201,13 +201,7 @@ def adapted(y: Array, how: str) -> Array:
 
 def check(model: Any) -> None:
     """Raises where the settings contradict each other."""
-    for name, choices in CHOICES.items():
-        if getattr(model, name) not in choices:
-            raise UserError(
-                f"{name} = {getattr(model, name)!r} is unknown",
-                "model",
-                f"Choose one of {', '.join(choices)}.",
-            )
+    choices.check(model, CHOICES)
     if not model.modalities:
         raise UserError("there is no modality to read", "model.modalities")
     if len(model.outputs) < 2:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from affectjax import binary
+from affectjax import binary, choices
 from affectjax.backbones import bert
 from affectjax.errors import UserError
 from affectjax.layers.dense import dense, dense_tree, dropout, fold
@@ -51,13 +51,7 @@ class CommentClassifiers(nn.Module):
     dtype: str = "float32"
 
     def setup(self):
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise UserError(
-                    f"{name} = {getattr(self, name)!r} is unknown",
-                    "model",
-                    f"Choose one of {', '.join(choices)}.",
-                )
+        choices.check(self, CHOICES)
         if not self.outputs:
             raise UserError("outputs names no emotion", "model.outputs")
         if self.modalities:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from affectjax import detection, losses
+from affectjax import choices, detection, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.attention import masked_softmax
@@ -162,13 +162,7 @@ def _mean(scores: Array, there: Array) -> Array:
 
 def check(model: Localiser) -> None:
     """Raises where the settings contradict each other."""
-    for name, choices in (("method", METHODS), ("dtype", DTYPES)):
-        if getattr(model, name) not in choices:
-            raise UserError(
-                f"{name} = {getattr(model, name)!r} is unknown",
-                f"model.{name}",
-                f"Choose one of {', '.join(choices)}.",
-            )
+    choices.check(model, {"method": METHODS, "dtype": DTYPES})
     if not model.modalities:
         raise UserError("a localiser reads one modality at least", "model.modalities")
     if len(model.outputs) < 2:

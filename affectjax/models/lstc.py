@@ -5,8 +5,13 @@ dense layers; the first one's output is the clip's vector. Across clips, valence
 run of N clips, arousal an exponential moving average, in testing alone. Where the paper is silent:
 a modality without rows in a clip adds nothing to the sum, the first dense layer has a ReLU, dropout
 stands between the LSTMs' layers, on the sum and before each read-out.
+
+A modality in `tuned` has layers of its own between its rows and its LSTMs, for rows of a network
+that stays as it is (action: OpenPose's trunk). They learn before the LSTMs, where a clip's vector
+is the mean of its rows (`within="mean"`), and then stay.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import flax.linen as nn
@@ -14,10 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from affectjax import films, losses
+from affectjax import choices, films, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
-from affectjax.layers import recurrent
+from affectjax.layers import recurrent, tuned
 from affectjax.layers.dense import dense, dense_tree, dropout, fold
 from affectjax.layers.parameters import Parameters
 from affectjax.layers.standardise import Standardise
@@ -28,6 +33,7 @@ Array = jax.Array
 CHOICES = {
     "task": ("values", "classes"),
     "fusion": ("sum", "late"),
+    "within": ("lstm", "mean"),
     "dtype": ("float32", "bfloat16"),
 }
 
@@ -52,7 +58,11 @@ class LSTC(nn.Module):
     inter_layers: int = 2
     beta: float = 0.0  # of the moving average along a film, in testing; 0: none
     dropout: float = 0.3
-    frozen: tuple[str, ...] = ()  # modalities, or "embed", that are not trained; no dropout there
+    # Modalities, or "embed" or "tuned", that are not trained; no dropout there.
+    frozen: tuple[str, ...] = ()
+    # Modality -> width that trained layers bring its rows to; 0: the LSTMs read the rows.
+    tuned: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    within: str = "lstm"  # "mean": in the LSTMs' stead the mean of a clip's rows, of one modality
     standardise: bool = True  # features by the training split's mean and deviation
     dtype: str = "float32"  # of products and activations; parameters stay float32
 
@@ -64,10 +74,14 @@ class LSTC(nn.Module):
             for m in names
             if self.standardise
         }
-        tree = {m: recurrent.parameters(s) for m, s in self._intra().items()}
-        self.intra_parameters = Parameters(tree, name="intra")
+        if layers := self._tuned():
+            tree = {m: tuned.tree(self.modalities[m], width) for m, width in layers.items()}
+            self.tuned_parameters = Parameters(tree, name="tune")
+        if self.within == "lstm":
+            tree = {m: recurrent.parameters(s) for m, s in self._intra().items()}
+            self.intra_parameters = Parameters(tree, name="intra")
         out = len(self.outputs)
-        embed, read = dense_tree(2 * self.hidden, self.width), dense_tree(self.width, out)
+        embed, read = dense_tree(self._joined(), self.width), dense_tree(self.width, out)
         if self.clips > 1:
             head = {"embed": embed}
             inter = recurrent.parameters(self._inter())
@@ -131,8 +145,9 @@ class LSTC(nn.Module):
     def vectors(self, batch: Batch, key: Array | None = None) -> dict[str, Array]:
         """{m: float32 [B, N, 2 hidden]}, the last states of each modality's LSTMs in each clip.
 
-        Zeros where a clip has no row of it.
+        Zeros where a clip has no row of it. Without LSTMs the mean of its rows, as wide as they.
         """
+        layers = self._tuned()
         found = {}
         for i, (m, settings) in enumerate(self._intra().items()):
             x, there = batch[f"features/{m}"], batch[f"present/{m}"]
@@ -141,16 +156,23 @@ class LSTC(nn.Module):
             x = jnp.where(there[..., None], x, jnp.zeros_like(x))
             if self.standardise:
                 x = jnp.where(there[..., None], self.to_unit[m](x), 0.0)
-            still = m in self.frozen
-            _, finals = recurrent.apply(
-                self.intra_parameters()[m],
-                x.astype(self.dtype),
-                there,
-                settings,
-                key=None if still else fold(key, 4, i),
-            )
-            y = recurrent.last_states(finals)
-            y = jax.lax.stop_gradient(y) if still else y
+            x = x.astype(self.dtype)
+            if m in layers:
+                x = tuned.apply(self.tuned_parameters()[m], x)
+                x = jax.lax.stop_gradient(x) if "tuned" in self.frozen else x
+            if self.within == "mean":
+                y = mean_of(x, there)
+            else:
+                still = m in self.frozen
+                _, finals = recurrent.apply(
+                    self.intra_parameters()[m],
+                    x,
+                    there,
+                    settings,
+                    key=None if still else fold(key, 4, i),
+                )
+                y = recurrent.last_states(finals)
+                y = jax.lax.stop_gradient(y) if still else y
             found[m] = y.reshape(*(lead if len(lead) > 1 else (*lead, 1)), -1)
         return found
 
@@ -163,10 +185,21 @@ class LSTC(nn.Module):
         count = jnp.maximum(sum(shares), 1.0)
         return sum(y * share for y, share in zip(each, shares)) / count
 
+    def _tuned(self) -> dict[str, int]:
+        return {m: width for m, width in sorted(self.tuned.items()) if width}
+
+    def _rows(self) -> dict[str, int]:
+        """Width of each modality's rows where the clip's vector is made of them."""
+        return dict(sorted((dict(self.modalities) | self._tuned()).items()))
+
+    def _joined(self) -> int:
+        """Width of what is summed over the modalities."""
+        return sum(self._rows().values()) if self.within == "mean" else 2 * self.hidden
+
     def _intra(self) -> dict[str, recurrent.Recurrent]:
         return {
             m: recurrent.Recurrent("lstm", w, self.hidden, self.layers, True, self.dropout)
-            for m, w in sorted(self.modalities.items())
+            for m, w in self._rows().items()
         }
 
     def _inter(self) -> recurrent.Recurrent:
@@ -177,10 +210,16 @@ class LSTC(nn.Module):
     def flops(self, batch: Mapping[str, np.ndarray]) -> float:
         """FLOPs of one forward pass over the rows of a host batch that are there."""
         there = {m: np.asarray(batch[f"present/{m}"]) for m in self.modalities}
-        total = sum(recurrent.flops(s, float(there[m].sum())) for m, s in self._intra().items())
+        total = 0.0
+        for m, width in self._tuned().items():
+            total += tuned.flops(self.modalities[m], width, float(there[m].sum()))
+        if self.within == "lstm":
+            total += sum(
+                recurrent.flops(s, float(there[m].sum())) for m, s in self._intra().items()
+            )
         clips = float(np.any([rows.any(-1) for rows in there.values()], axis=0).sum())
         heads = len(self.modalities) if self.fusion == "late" else 1
-        total += heads * 2 * clips * 2 * self.hidden * self.width
+        total += heads * 2 * clips * self._joined() * self.width
         if self.clips == 1:
             return total + heads * 2 * clips * self.width * len(self.outputs)
         total += recurrent.flops(self._inter(), clips)
@@ -220,6 +259,13 @@ def embed(p: Mapping[str, Mapping[str, Array]], x: Array) -> Array:
     return jax.nn.relu(dense(p["embed"], x))
 
 
+def mean_of(x: Array, there: Array) -> Array:
+    """x [R, T, D], there [R, T] -> float32 [R, D], the mean of the rows that are there, or 0."""
+    known = there[..., None]
+    total = jnp.where(known, x, 0.0).astype(jnp.float32).sum(1)
+    return total / jnp.maximum(known.sum(1), 1)
+
+
 def squared_error(y: Array, values: Array, weight: Array) -> losses.Sum:
     """Eqs. 1 and 3: y, values [B, N, K], NaN where unknown -> (sum [B], number known [B])."""
     known = jnp.isfinite(values)
@@ -229,13 +275,7 @@ def squared_error(y: Array, values: Array, weight: Array) -> losses.Sum:
 
 def check(model: LSTC) -> None:
     """Raises where the settings contradict each other."""
-    for name, choices in CHOICES.items():
-        if getattr(model, name) not in choices:
-            raise UserError(
-                f"{name} = {getattr(model, name)!r} is unknown",
-                "model",
-                f"Choose one of {', '.join(choices)}.",
-            )
+    choices.check(model, CHOICES)
     if not model.modalities:
         raise UserError("there is no modality", "model.modalities")
     if model.clips < 1:
@@ -253,7 +293,12 @@ def check(model: LSTC) -> None:
     least = 2 if model.task == "classes" else 1
     if len(model.outputs) < least:
         raise UserError(f"{len(model.outputs)} {model.task}, it takes {least}", "model.outputs")
-    known = (*model.modalities, "embed")
+    if model.within == "mean" and (model.clips > 1 or len(model.modalities) > 1):
+        raise UserError("the mean is of one modality in single clips", "model.within")
+    if unknown := [m for m, width in model.tuned.items() if m not in model.modalities or width < 0]:
+        mend = f"A width of 0 or more for one of {', '.join(model.modalities)}."
+        raise UserError(f"cannot tune {unknown[0]}", "model.tuned", mend)
+    known = (*model.modalities, "embed", "tuned")
     if unknown := [name for name in model.frozen if name not in known]:
         raise UserError(f"cannot freeze {unknown[0]}", "model.frozen", f"Of {', '.join(known)}.")
 

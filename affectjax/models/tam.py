@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from affectjax import choices
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.decoder import Decoder, decode, decoder_tree, word_logits
@@ -61,13 +62,7 @@ class TAM(nn.Module):
     remat: str = "none"
 
     def setup(self):
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise UserError(
-                    f"{name} = {getattr(self, name)!r} is unknown",
-                    "model",
-                    f"Choose one of {', '.join(choices)}.",
-                )
+        choices.check(self, CHOICES)
         for name, heads in (("heads", self.heads), ("decoder_heads", self.decoder_heads)):
             if self.width % heads:
                 raise UserError(

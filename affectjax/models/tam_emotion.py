@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from affectjax import choices
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.dense import dense, dense_tree
@@ -60,13 +61,7 @@ class TAMEmotion(nn.Module):
     remat: str = "none"
 
     def setup(self):
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise UserError(
-                    f"{name} = {getattr(self, name)!r} is unknown",
-                    "model",
-                    f"Choose one of {', '.join(choices)}.",
-                )
+        choices.check(self, CHOICES)
         if self.width % self.heads:
             raise UserError(
                 f"heads = {self.heads} does not divide width = {self.width}",

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from affectjax import detection, losses
+from affectjax import choices, detection, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.dense import dense, dense_tree
@@ -226,13 +226,7 @@ class VAANet(nn.Module):
 
 def check(model: VAANet) -> None:
     """Raises where the settings contradict each other."""
-    for name, choices in CHOICES.items():
-        if getattr(model, name) not in choices:
-            raise UserError(
-                f"{name} = {getattr(model, name)!r} is unknown",
-                "model",
-                f"Choose one of {', '.join(choices)}.",
-            )
+    choices.check(model, CHOICES)
     sounds = [m for m in model.modalities if m != model.visual] + ["mfcc"] * bool(model.sound)
     sights = [m for m in model.modalities if m == model.visual] + ["frames"] * bool(model.sight)
     if not 1 <= len(sounds + sights) <= 2 or max(len(sounds), len(sights)) > 1:

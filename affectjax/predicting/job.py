@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from affectjax.media.extractor import Extractor
 from affectjax.media.facts import Facts
 from affectjax.media.features import Features, constant, is_entry
 from affectjax.media.files import said
-from affectjax.predicting import strip, timeline, windows, words
+from affectjax.predicting import maps, strip, timeline, windows, words
 from affectjax.predicting.timeline import Timeline, Track
 from affectjax.predicting.videos import Video
 
@@ -31,6 +31,8 @@ class Reading:
     extractors: Sequence[Extractor]
     windows: windows.Windows
     threshold: float
+    look: Callable | None = None  # see `maps.looker`
+    maps: int = 0  # moments of a video to look at so
 
     @property
     def films(self) -> bool:
@@ -81,10 +83,13 @@ class Job:
             yield from self._rows(0, [clips[place] for place in range(self.clips)])
             return
         self.starts = self.reading.windows.starts(end)
+        for window in range(len(self.starts)):
+            yield from self._rows(window, [self._record(window)])
+
+    def _record(self, window: int) -> Mapping[str, Any]:
+        name, end, start = self.video.name, self.facts.duration, self.starts[window]
         length = self.reading.windows.length(end)
-        for window, start in enumerate(self.starts):
-            record = windows.record(name, end, self.whole, start, start + length)
-            yield from self._rows(window, [self.reading.asked(record)])
+        return self.reading.asked(windows.record(name, end, self.whole, start, start + length))
 
     def _rows(self, window: int, records: Sequence[Mapping[str, Any]]):
         """All rows are counted before the first is given away."""
@@ -134,7 +139,16 @@ class Job:
             segments_by="",
             strip=self.strip.timed(),
         )
-        return timeline.with_segments(made, self.reading.threshold)
+        return self._with_maps(timeline.with_segments(made, self.reading.threshold))
+
+    def _with_maps(self, made: Timeline) -> Timeline:
+        """The timeline with Grad-CAM frames, where the model has them and they are asked for."""
+        if self.reading.look is None:
+            return made
+        length = self.reading.windows.length(self.facts.duration)
+        found = maps.of(made, self.starts, length, self.reading.examples, self._record,
+                        self.reading.look, self.reading.maps)  # fmt: skip
+        return dataclasses.replace(made, maps=found)
 
     def _joined(self) -> tuple[dict[str, str], dict[str, np.ndarray]]:
         """{name: kind} and {name: [W, K], or [W, T, K] of T parts} of what a timeline shows."""

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
-from affectjax.predicting.timeline import SHARES, Timeline, Track
+from affectjax.predicting.timeline import SHARES, Map, Timeline, Track
 from affectjax.report import palette
 
 MOST = len(palette.STYLES)  # names that a picture shows
+SIDE = 240  # pixels of a frame with its map
+FAINT, STRONG = 0.3, 0.75  # how much a map covers where nothing speaks, and where most does
 READING = {
     "classes": "How likely each emotion is in the stretch around each moment",
     "distribution": "Which share each emotion has in the stretch around each moment",
@@ -83,6 +85,31 @@ def doubts(made: Timeline) -> list[str]:
 def sentence(note: str) -> str:
     """A note as a sentence."""
     return note[:1].upper() + note[1:].rstrip(".") + "."
+
+
+def frame(one: Map) -> np.ndarray:
+    """The frame of a map alone, uint8 [SIDE, SIDE, 3]."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(one.frame).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
+def overlay(one: Map) -> np.ndarray:
+    """The frame without its colours under those of the map, uint8 [SIDE, SIDE, 3].
+
+    Every map fills its own scale: those of two windows, or of two emotions, do not compare.
+    """
+    import matplotlib
+    from PIL import Image
+
+    side = math.isqrt(len(one.cells))
+    share = (one.cells / (one.cells.max() or 1.0)).reshape(side, side).astype(np.float32)
+    smooth = Image.fromarray(share).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    heat = np.clip(np.asarray(smooth), 0, 1)[..., None]
+    cover = FAINT + (STRONG - FAINT) * heat
+    grey = frame(one).mean(-1, keepdims=True)
+    colour = 255 * matplotlib.colormaps[palette.HEAT](heat[..., 0])[..., :3]
+    return (grey * (1 - cover) + colour * cover).round().astype(np.uint8)
 
 
 def headline(made: Timeline) -> str:

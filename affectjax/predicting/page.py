@@ -21,6 +21,7 @@ import numpy as np
 
 from affectjax.predicting import looks, schema
 from affectjax.predicting.timeline import Timeline
+from affectjax.report import palette
 
 LARGEST = 100 * 2**20  # bytes of a video that a page may hold
 SEGMENTS_BY = {
@@ -35,6 +36,7 @@ def render(made: Timeline, source: str, files: Mapping[str, str], back: str = ""
     """The page; `source` is the video's address, `files` {what: address} of what lies beside it."""
     tracks = [looks.shown(track) for track in made.tracks]
     colour = looks.of_segments(made)
+    colour_of = looks.colours(looks.shown(made.emotions)) if made.maps else {}
     plain = schema.as_json(made)
     warned = looks.doubts(made) + [looks.sentence(note) for note in made.video["notes"]]
     data = {
@@ -55,6 +57,18 @@ def render(made: Timeline, source: str, files: Mapping[str, str], back: str = ""
                 "overall": _short(made.overall(track)),
             }
             for track in tracks
+        ],
+        "maps": [
+            {
+                "at": round(one.at, 3),
+                "label": one.label,
+                "score": float(f"{one.score:.5g}"),
+                "colour": colour_of.get(one.label, palette.TRUTH),
+                "frame": picture(looks.frame(one)),
+                "overlay": picture(looks.overlay(one)),
+                "blank": not one.cells.any(),
+            }
+            for one in made.maps
         ],
         "strip": [{"at": at, "picture": picture(rows)} for at, rows in made.strip],
     }  # fmt: skip

@@ -1,6 +1,7 @@
-"""The timeline as a picture for paper: emotions, values, attention and detected segments."""
+"""The timeline as a picture for paper: frames, emotions, values, attention, detected segments."""
 
 import io
+import math
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from affectjax.predicting.timeline import SHARES, Timeline
 from affectjax.report import palette
 
 WIDTH = 9.0  # inches
+MAPS = 6  # frames in a row
 
 
 def png(made: Timeline) -> bytes:
@@ -20,12 +22,18 @@ def png(made: Timeline) -> bytes:
     tracks = [looks.shown(track) for track in made.tracks]
     thin = bool(made.segments) + (made.attention is not None)
     heights = [2.4] * len(tracks) + [0.34] * thin
+    tall = sum(heights) + 0.25 * len(heights) + 0.7
+    above = 0.4 + 1.75 * math.ceil(len(made.maps) / MAPS) if made.maps else 0.0
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False,
                                 "axes.spines.right": False}):  # fmt: skip
-        figure = Figure((WIDTH, sum(heights) + 0.25 * len(heights) + 0.7), layout="constrained")
+        figure = Figure((WIDTH, tall + above), layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False,
-                               height_ratios=heights)[:, 0]  # fmt: skip
+        below = figure
+        if made.maps:
+            top, below = figure.subfigures(2, 1, height_ratios=[above, tall])
+            _maps(top, made)
+        axes = below.subplots(len(heights), 1, sharex=True, squeeze=False,
+                              height_ratios=heights)[:, 0]  # fmt: skip
         for axis, track in zip(axes, tracks):
             _curves(axis, made, track)
         rest = list(axes[len(tracks) :])
@@ -33,7 +41,8 @@ def png(made: Timeline) -> bytes:
             _segments(rest.pop(0), made)
         if made.attention is not None:
             _attention(rest.pop(0), made)
-        axes[0].set_title(made.name, loc="left", fontsize=11)
+        if not made.maps:
+            axes[0].set_title(made.name, loc="left", fontsize=11)
         end = made.edges[-1]
         axes[-1].set_xlim(0, end)
         axes[-1].xaxis.set_major_formatter(lambda seconds, _: looks.clock(seconds, end))
@@ -41,6 +50,18 @@ def png(made: Timeline) -> bytes:
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=130, metadata={"Software": None})
     return file.getvalue()
+
+
+def _maps(figure, made: Timeline) -> None:
+    """Rows of frames under their maps; the last is filled with nothing, so that all are alike."""
+    axes = figure.subplots(math.ceil(len(made.maps) / MAPS), MAPS).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, one in zip(axes, made.maps):
+        axis.imshow(looks.overlay(one))
+        when = looks.clock(one.at, made.edges[-1])
+        axis.set_title(f"{when}\n{one.label} {one.score:.0%}", fontsize=8, loc="left")
+    figure.suptitle(made.name, x=0.01, ha="left", fontsize=11)
 
 
 def _curves(axis, made: Timeline, track) -> None:

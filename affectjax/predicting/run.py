@@ -13,7 +13,7 @@ from affectjax.media.extractor import resolve
 from affectjax.media.facts import Facts
 from affectjax.media.workers import TIMEOUT, Failure
 from affectjax.predicting import extractors as naming
-from affectjax.predicting import strip, windows, words
+from affectjax.predicting import maps, strip, windows, words
 from affectjax.predicting.batches import Batches
 from affectjax.predicting.job import Job, Reading
 from affectjax.predicting.timeline import Timeline
@@ -35,6 +35,7 @@ class Settings:
     workers: int = 1  # decoding processes; 0: here, where a codec that crashes takes all along
     timeout: float = TIMEOUT  # seconds that a decoder may be silent
     pictures: bool = True  # keep small pictures for the pages
+    maps: int = maps.MOST  # moments with a Grad-CAM map, of a model that reads frames; 0: none
 
 
 class Predictor:
@@ -65,6 +66,8 @@ class Predictor:
             "dataset": export.about.get("dataset", {}).get("name", ""),
             "trained": all(one.trained for one in self.extractors),
         }
+        look = maps.looker(export) if settings.maps else None
+        self.maps = settings.maps if look else 0
         names = words.Names(export) if words.needed(export) else None
         self.predict: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
         self.predict = names.predict if names else export.apply
@@ -77,6 +80,8 @@ class Predictor:
             extractors=self.extractors,
             windows=self.windows,
             threshold=self.threshold,
+            look=look,
+            maps=self.maps,
         )
 
     def __call__(
@@ -122,7 +127,7 @@ class Predictor:
 
 def read_by(export: Export) -> dict[str, int]:
     """{modality: width} that the model reads: features, and entries of a record's own."""
-    found = dict(export.config.model.modalities)
+    found = dict(export.config.model.get("modalities", {}))
     if getattr(export.examples, "frames", 0):
         found["frames"] = 0  # pictures have no width
     if getattr(export.examples, "mfcc", 0):

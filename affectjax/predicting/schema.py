@@ -21,6 +21,9 @@
     segments    start, end (seconds), label, score (0 to 1): stretches of one emotion
     segments_by "attention": attention reaches a threshold and the emotion leads;
                 "leading class": the emotion leads, nothing more; "": the model detects none
+    maps        at (seconds), label, score (its chance): moments whose frames the page and the
+                picture show with what in them speaks for the label (Grad-CAM); none where the
+                model reads no frames, and a file from before there were any may lack the name
     card        what the page over all videos shows of this one; a part of the call's own memory
     made_from   what the file follows from; a call that would make it of the same finds it finished
 
@@ -81,6 +84,9 @@ def as_json(
             for s in made.segments
         ],
         "segments_by": made.segments_by,
+        "maps": [
+            {"at": _round(m.at), "label": m.label, "score": _round(m.score)} for m in made.maps
+        ],
         "card": dict(card or {}),
         "made_from": dict(made_from or {}),
     }  # fmt: skip
@@ -153,6 +159,11 @@ def validate(found: Any, where: str = "prediction") -> None:
         fits = isinstance(segment, dict) and isinstance(segment.get("label"), str)
         fits = fits and all(_is_number(segment.get(k)) for k in ("start", "end", "score"))
         _hold(fits and segment["start"] < segment["end"], f"segments[{place}]", where)
+    _hold(isinstance(found.get("maps", []), list), "maps", where)
+    for place, one in enumerate(found.get("maps", [])):
+        fits = isinstance(one, dict) and isinstance(one.get("label"), str)
+        fits = fits and all(_is_number(one.get(k)) for k in ("at", "score"))
+        _hold(fits and edges[0] <= one["at"] <= edges[-1], f"maps[{place}]", where)
 
 
 def _hold(fits: bool, name: str, where: str) -> None:

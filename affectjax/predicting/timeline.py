@@ -46,6 +46,17 @@ class Segment:
 
 
 @dataclasses.dataclass(frozen=True)
+class Map:
+    """What in the frame at second `at` speaks for the emotion that leads there (Grad-CAM)."""
+
+    at: float
+    label: str
+    score: float  # the emotion's chance
+    frame: np.ndarray  # uint8 [S, S, 3], as the model saw it
+    cells: np.ndarray  # float32 [m] of a square, none below zero
+
+
+@dataclasses.dataclass(frozen=True)
 class Timeline:
     """All that is predicted of one video; arrays have a row for each of n steps."""
 
@@ -59,6 +70,7 @@ class Timeline:
     segments: tuple[Segment, ...]
     segments_by: str  # "attention" | "leading class" | "": there are none
     strip: Sequence[tuple[float, np.ndarray]] = ()  # seconds, uint8 [H, W, 3]: what is seen there
+    maps: tuple[Map, ...] = ()  # in order of time
 
     @property
     def emotions(self) -> Track | None:
@@ -81,6 +93,14 @@ def step_edges(
     return edges
 
 
+def nearest(edges: np.ndarray, starts: Sequence[float], length: float) -> np.ndarray:
+    """For each of n steps the window whose centre is nearest, [n]; windows are `length` long."""
+    centre = (edges[1:] + edges[:-1]) / 2
+    middle = np.asarray(starts, np.float64) + length / 2
+    # ties go to the earlier window, whatever rounding says
+    return np.abs(middle[None] - centre[:, None]).round(6).argmin(1)
+
+
 def lay(
     found: Mapping[str, np.ndarray],
     edges: np.ndarray,
@@ -94,13 +114,11 @@ def lay(
     """
     centre = (edges[1:] + edges[:-1]) / 2
     begin = np.asarray(starts, np.float64)
-    middle = begin + length / 2
-    # ties go to the earlier window, whatever rounding says
-    nearest = np.abs(middle[None] - centre[:, None]).round(6).argmin(1)
+    near = nearest(edges, starts, length)
     laid = {}
     for name, values in found.items():
         if values.ndim == 2:
-            laid[name] = values[nearest]
+            laid[name] = values[near]
             continue
         parts = values.shape[1]
         total, count = np.zeros((len(centre), values.shape[2])), np.zeros(len(centre))

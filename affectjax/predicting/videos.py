@@ -8,6 +8,7 @@ from affectjax.errors import UserError
 from affectjax.media.files import VIDEOS, files, said
 
 RESERVED = ("index",)  # the page over all videos
+LONGEST = 200  # bytes of a name, so that an ending and a number still fit into a file's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +40,15 @@ def named(places: Iterable[str | pathlib.Path]) -> list[Video]:
     taken = {name.casefold() for name in RESERVED}
     videos = []
     for path, name in found.items():
-        name = _free(name, path.suffix, taken)
+        name = _free(_short(name), path.suffix, taken)
         taken.add(name.casefold())
         videos.append(Video(name, path))
     return videos
+
+
+def _short(name: str) -> str:
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + last.encode()[:LONGEST].decode(errors="ignore")
 
 
 def _free(name: str, ending: str, taken: set[str]) -> str:

@@ -12,6 +12,7 @@ from affectjax.media.features import cut
 
 PARTS = 8  # windows begin so often within the length of one, where nobody says otherwise
 USUAL = 30.0  # seconds of a window, where neither the export nor the examples say
+LEAST = 0.01  # seconds; below, memory ends before a film's windows do
 NEAR = 1e-6  # seconds
 
 
@@ -70,10 +71,10 @@ def chosen(
         return Windows(longest, longest)
     if seconds is None:
         seconds = min(clip_seconds or longest or USUAL, longest or math.inf)
-    if not 0 < seconds < math.inf or (stride is not None and not 0 < stride < math.inf):
-        raise UserError(
-            f"a window of {seconds:g} s every {stride or 0:g} s", mend="Both are above 0."
-        )
+    steps = seconds if stride is None else stride
+    if not (LEAST <= seconds < math.inf and LEAST <= steps < math.inf):
+        what = f"a window of {seconds:g} s" + ("" if stride is None else f" every {stride:g} s")
+        raise UserError(what, mend=f"Say {LEAST:g} s or more.")
     if longest is not None and seconds > longest + NEAR:
         raise UserError(
             f"a window of {seconds:g} s is longer than what the model reads at once",
@@ -81,7 +82,7 @@ def chosen(
         )
     if stride is None:
         part = part_seconds(examples, seconds) or seconds / PARTS
-        stride = part * max(1, round(seconds / PARTS / part))
+        stride = max(LEAST, part * max(1, round(seconds / PARTS / part)))
     return Windows(seconds, min(stride, seconds))
 
 

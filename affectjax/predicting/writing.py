@@ -16,7 +16,6 @@ from affectjax.predicting.timeline import Timeline
 from affectjax.predicting.videos import Video
 
 ENDINGS = (".html", ".csv", ".png", ".json")  # the last one says that the others stand
-SOURCES = ("link", "copy", "embed")  # how a page comes to its video
 BESIDE = {"JSON": ".json", "CSV": ".csv", "picture": ".png"}
 INDEX = "index.html"
 
@@ -35,6 +34,7 @@ def basis(predictor: Predictor, source: str) -> dict[str, Any]:
         "threshold": predictor.threshold,
         "window": [predictor.windows.seconds, predictor.windows.stride],
         "source": source,
+        "maps": predictor.maps,
     }
 
 

@@ -10,8 +10,9 @@ The first form writes report.html (curves, scores, confusions, the papers' table
 belong to, where the time went, settings), report.md, and CSV files into DIR, .runs/report if unset.
 
 The second prints the paper's tables as Markdown; --out=DIR writes it there too, with tables.csv (a
-row a cell), runs.csv (a row a metric of every run) and confusion.csv, and for vaanet and cten the
-pictures that the runs allow: with --dataset also frames under attention, and how faithful it is.
+row a cell), runs.csv (a row a metric of every run) and confusion.csv, and for vaanet, cten and lstc
+the pictures that the runs allow: with --dataset also frames under attention, how faithful it is,
+and where lstc puts clips.
 
 --dataset makes floors (the commonest class or the mean, probes on the mean and the deviation of the
 features over time, their late fusion) on the very splits of the runs. --predictions scores another
@@ -39,7 +40,7 @@ from affectjax.report import (
     write,
 )
 
-PICTURED = ("vaanet", "cten")  # papers that show pictures
+PICTURED = ("vaanet", "cten", "lstc")  # papers that show pictures
 
 
 class _Parser(argparse.ArgumentParser):

@@ -12,6 +12,9 @@ from affectjax.tables import Column, Table
 SMALL = "small"  # the variant of every config that is another model than the paper's
 
 
+OWN_FLOORS = ("whole_video", "centre_half", "mean")  # what a model scores beside itself
+
+
 @dataclasses.dataclass(frozen=True)
 class Line:
     """One row of one column: the paper's number and ours."""
@@ -102,7 +105,7 @@ def own_floors(column: Column, rows: Mapping[str, Runs]) -> Beside:
             {key: Run({column.metric: run.metrics[name]}) for key, run in runs.items()},
         )
         for name in sorted(common)
-        if name.endswith(end)
+        if name.endswith(end) and name.removesuffix(end) in OWN_FLOORS
     }
 
 

@@ -3,7 +3,7 @@
 import csv
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -69,13 +69,11 @@ def against(predicted: Mapping[str, Curve], value: str, title: str = ""):
     return fig
 
 
-def write(run: pathlib.Path, out: pathlib.Path, value: str) -> list[pathlib.Path]:
-    """The best and the worst film of a finished run as PNG files."""
-    curves = of_run(run / "predictions_test.csv", value)
-    out.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for kind, film in zip(("best", "worst"), best_and_worst(curves)):
-        paths.append(out / f"{value}-{kind}.png")
-        title = f"{film}, MSE {curves[film].error:.3f}"
-        pictures.save(against({"prediction": curves[film]}, value, title), paths[-1])
-    return paths
+def figures(runs: Mapping[str, pathlib.Path], value: str) -> Iterator[tuple[str, object]]:
+    """(name, figure) of the first run's best and worst film, with the curves of all runs."""
+    curves = {name: of_run(run / "predictions_test.csv", value) for name, run in runs.items()}
+    first = next(iter(curves.values()))
+    for kind, film in zip(("best", "worst"), best_and_worst(first)):
+        shown = {name: own[film] for name, own in curves.items() if film in own}
+        title = f"{film}, MSE {first[film].error:.3f}"
+        yield f"film {value} {kind}", against(shown, value, title)

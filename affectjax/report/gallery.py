@@ -1,8 +1,8 @@
 """The pictures of a paper that finished runs allow, as PNG files.
 
-Timelines and the sweep of the threshold need the runs alone; frames under attention, and deletion
-and insertion curves, need the dataset too. What runs do not have is left out without a word, for
-the tables say which runs there are.
+Timelines, the sweep of the threshold, and predictions along films need the runs alone; frames under
+attention, deletion and insertion curves, and where a model of films puts its clips need the dataset
+too. What runs do not have is left out without a word, for the tables say which runs there are.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from affectjax import detection
-from affectjax.report import looking, pictures, segments
+from affectjax.report import film_pictures, looking, pictures, segments
 from affectjax.report.fill import Section
 from affectjax.report.runs import Run, Workdir
 
@@ -65,11 +65,20 @@ def _all(sections, workdirs, datasets) -> Figures:
             every.append(looking.figures(chosen, datasets[digest], VIDEOS))
         for name, figure in itertools.chain(*every):
             yield prefix + name, figure
+    follow = followed(workdirs)
+    for (digest, value), runs in follow.items():
+        prefix = f"{digest[:6]} " if len({digest for digest, _ in follow}) > 1 else ""
+        some = dict(itertools.islice(runs.items(), MODELS))
+        every = [film_pictures.figures({n: run.folder for n, run in some.items()}, value)]
+        if digest in datasets:
+            every.append(looking.planes(next(iter(some.values())), datasets[digest], value))
+        for name, figure in itertools.chain(*every):
+            yield prefix + name, figure
 
 
 def experiments(workdirs: Sequence[Workdir]) -> Iterator[tuple[str, Shown]]:
     """(digest of the dataset, experiment); of equal names all but the first carry their folder."""
-    taken = set()
+    taken: set[str] = set()
     for workdir in workdirs:
         read = (
             (r, segments.read(r.folder / "predictions_test.csv")) for r in workdir.runs.values()
@@ -77,11 +86,32 @@ def experiments(workdirs: Sequence[Workdir]) -> Iterator[tuple[str, Shown]]:
         run, found = next(((r, f) for r, f in read if f is not None), (None, None))
         if found is None:
             continue
-        words = ",".join(sorted(workdir.variants - {"small", "detection"}))
-        name = workdir.config + (f" {words}" if words else "")
-        name = f"{name} {workdir.folder.name}" if name in taken else name
-        taken.add(name)
-        yield workdir.dataset[1], Shown(name, run, found)
+        yield workdir.dataset[1], Shown(_called(workdir, taken), run, found)
+
+
+def _called(workdir: Workdir, taken: set[str]) -> str:
+    """A name that none of those taken is; it is taken then."""
+    words = ",".join(sorted(workdir.variants - {"small", "detection"}))
+    name = workdir.config + (f" {words}" if words else "")
+    name = f"{name} {workdir.folder.name}" if name in taken else name
+    taken.add(name)
+    return name
+
+
+def followed(workdirs: Sequence[Workdir]) -> dict[tuple[str, str], dict[str, Run]]:
+    """{(digest of the dataset, value): {name: run}} of experiments that predict along films."""
+    found: dict[tuple[str, str], dict[str, Run]] = {}
+    taken: set[str] = set()
+    for workdir in workdirs:
+        run = next(iter(workdir.runs.values()), None)
+        model = run.export.get("config", {}).get("model", {}) if run else {}
+        if model.get("name") != "lstc" or model.get("task") != "values":
+            continue
+        if (run.folder / "predictions_test.csv").is_file():
+            name = _called(workdir, taken)
+            for value in model["outputs"]:
+                found.setdefault((workdir.dataset[1], value), {})[name] = run
+    return found
 
 
 def sweep(sections: Sequence[Section]):

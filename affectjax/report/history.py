@@ -18,7 +18,7 @@ from ml_collections import config_dict
 from affectjax import configlib
 from affectjax.errors import UserError
 from affectjax.report.measure import Runs
-from affectjax.report.runs import Run, read_json
+from affectjax.report.runs import Run, read_json, read_result
 
 REPEAT = re.compile(r"(seed|split)-\d+")
 NO_RUNS = ("checkpoints", "export", "events", "data")  # folders of a workdir that hold no run
@@ -177,9 +177,7 @@ def _training(workdir: pathlib.Path, folder: pathlib.Path) -> Training:
     name = "" if folder == workdir else folder.relative_to(workdir).as_posix()
     result = None
     if (folder / "result.json").exists():
-        result = read_json(folder / "result.json")
-        if not isinstance(result.get("metrics"), dict):
-            raise UserError("a file of the run is damaged", str(folder / "result.json"))
+        result = read_result(folder / "result.json")
     path = folder / "metrics.jsonl"
     return Training(name, folder, curves(path) if path.exists() else {}, result)
 

@@ -1,4 +1,4 @@
-"""Pictures for which a model looks at its dataset again: frames under attention, and faithfulness.
+"""Pictures for which a model looks at its dataset again: frames, faithfulness, places of clips.
 
 Frames need a dataset that holds them; the map over a frame needs a model that sees maps. Deletion
 and insertion ask a model hundreds of times a video, so they are for models that read features.
@@ -15,12 +15,14 @@ import numpy as np
 from affectjax import configlib, export, faithful, gradcam
 from affectjax.data import load
 from affectjax.data.snippets import SnippetExamples
-from affectjax.report import pictures
+from affectjax.report import clip_pictures, pictures
 from affectjax.report.runs import Run
 
 MEASURED = 30  # videos that deletion and insertion are averaged over
 DRAWS = 10  # random orders a video
 SIZE = 112  # of a frame that is shown
+FEWEST = 3  # clips, with which there is no neighbourhood
+MOST = 1000  # clips in a picture, evenly over the films; t-SNE compares all with all
 
 
 def figures(
@@ -42,6 +44,30 @@ def figures(
                 held[name] = faithful.mean_curves(each)
     if held:
         yield "faithfulness", pictures.faithfulness(held, f"up to {MEASURED} videos of the test")
+
+
+def planes(run: Run, folder: str, value: str) -> Iterator[tuple[str, object]]:
+    """(name, figure) of where each modality of a model of films puts the clips of the test part.
+
+    By the model of that modality alone, where training it was a stage of the run.
+    """
+    found = export.load(run.folder / "export")
+    if value != found.config.model.outputs[0]:  # whose truth the clips are told apart by
+        return
+    data = load.load(**configlib.arguments(found.config.data) | {"dir": folder})
+    test = data.parts["test"]
+    together = None
+    for name in sorted(found.config.model.modalities):
+        alone = run.folder / "stages" / f"alone-{name}" / "export"
+        if alone.is_dir():
+            vectors, truth = clip_pictures.vectors(export.load(alone), _first(test, len(test)))
+        else:
+            together = together or clip_pictures.vectors(found, _first(test, len(test)))
+            vectors, truth = together
+        if len(truth) > FEWEST:
+            some = np.linspace(0, len(truth) - 1, min(len(truth), MOST)).astype(int)
+            points = clip_pictures.tsne(vectors[name][some])
+            yield f"clips {value} {name}", clip_pictures.plane(points, truth[some], value, name)
 
 
 def _first(test, count: int) -> Iterator[dict]:

@@ -72,10 +72,7 @@ def read(folder: pathlib.Path) -> Workdir:
     runs = {}
     for result in sorted([*folder.glob("result.json"), *folder.glob("*/result.json")]):
         name = "" if result.parent == folder else result.parent.name
-        found = read_json(result)
-        if not isinstance(found.get("metrics"), dict):
-            raise _damaged(result)
-        runs[name] = Run(found["metrics"], result.parent)
+        runs[name] = Run(read_result(result)["metrics"], result.parent)
     return Workdir(
         folder,
         pathlib.Path(path).stem,
@@ -96,6 +93,18 @@ def read_json(path: pathlib.Path) -> dict:
     except ValueError as error:
         raise _damaged(path) from error
     if not isinstance(found, dict):
+        raise _damaged(path)
+    return found
+
+
+def read_result(path: pathlib.Path) -> dict:
+    """A run's result.json; its "metrics" are numbers, or null where one is undefined."""
+    found = read_json(path)
+    metrics = found.get("metrics")
+    numbers = isinstance(metrics, dict) and all(
+        value is None or isinstance(value, int | float) for value in metrics.values()
+    )
+    if not numbers or not isinstance(found.get("steps", 0), int):
         raise _damaged(path)
     return found
 

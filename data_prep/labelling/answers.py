@@ -64,7 +64,7 @@ def _tasks(text: str, project: Project, name: str, where: str) -> Iterator[Answe
     mend = "Export the project from Label Studio as JSON."
     try:
         tasks = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"The JSON is broken: {error}", where, mend) from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise UserError("The JSON is no list of tasks", where, mend)

@@ -25,6 +25,9 @@ def load(folders: Iterable[str]) -> list[Any]:
             mend = "Name exports of configs/danmaku_comments.py."
             what = f"the export is of the model {one.config.model.name}"
             raise UserError(what, str(one.folder), mend)
+        if not one.config.model.get("outputs"):
+            mend = "Train from it with --config.train.init_from first."
+            raise UserError("the export has no heads for emotions yet", str(one.folder), mend)
         for name in one.config.model.outputs:
             if name in seen:
                 what = f"two classifiers are of {name!r}, the other is {seen[name]}"

@@ -21,6 +21,7 @@ import argparse
 import collections
 import hashlib
 import json
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,7 +51,7 @@ def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
     """The command `build comment_corpus`."""
     if not flags.comments:
         raise UserError("--comments is missing", mend="Say --comments=FILE, the labelled comments.")
-    options = builders.filled(OPTIONS, command.json_flag(flags, "options"), "comment_corpus")
+    options = filled(command.json_flag(flags, "options"), "comment_corpus")
     rows, notes = [], collections.Counter()
     for name in flags.comments.split(","):
         found, left = texts.rows(name, options["separator"])
@@ -63,6 +64,21 @@ def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
     for what, count in sorted((+notes).items()):
         print(f"  {count} left out or mended: {what}")
     return COMPLETE
+
+
+def filled(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Every option, with the given ones on top; one line where a value does not fit."""
+    found = builders.filled(OPTIONS, given, where)
+    meant = [name for stands in found["labels"].values() for name in _names(stands)]
+    wrong = [n for n in (*found["emotions"], *found["neutral"], *meant) if not isinstance(n, str)]
+    if wrong:
+        mend = "Write names of emotions and labels in quotes."
+        raise UserError(f"{wrong[0]!r} is no name", "--options", mend)
+    if not found["separator"]:
+        raise UserError("the separator is empty", "--options", "Leave it out for a tab.")
+    if found["seed"] < 0:
+        raise UserError("the option seed is at least 0", "--options")
+    return found
 
 
 def build(
@@ -87,7 +103,7 @@ def build(
             for row, line, at in zip(rows, table, side)
             if at == part
         ]
-        for part in sorted(set(side), key=lambda name: (*PARTS, name).index(name))
+        for part in sorted(set(side), key=lambda name: ((*PARTS, name).index(name), name))
     }
     facts = {"builder": "comment_corpus", "options": dict(options), **(metadata or {})}
     said = [[row.id, row.text, row.split, list(map(str, line))] for row, line in zip(rows, table)]
@@ -108,10 +124,10 @@ def build(
 
 def unique(rows: Sequence[texts.Row]) -> list[texts.Row]:
     """The rows, or one line about an id that stands twice."""
-    twice = [name for name, count in collections.Counter(r.id for r in rows).items() if count > 1]
-    if twice:
-        mend = "Give each comment an id of its own."
-        raise UserError(f"the id {twice[0]!r} stands {len(twice) + 1} times", "--comments", mend)
+    for name, count in collections.Counter(row.id for row in rows).items():
+        if count > 1:
+            mend = "Give each comment an id of its own."
+            raise UserError(f"the id {name!r} stands {count} times", "--comments", mend)
     return list(rows)
 
 
@@ -158,7 +174,9 @@ def emotions_of(rows: Sequence[texts.Row], options: Mapping[str, Any]) -> list[s
 
 def _names(meaning: Any) -> list[str]:
     """What a label stands for, as a list."""
-    return [] if meaning is None else [meaning] if isinstance(meaning, str) else list(meaning)
+    if meaning is None:
+        return []
+    return list(meaning) if isinstance(meaning, list | tuple) else [meaning]
 
 
 def divide(rows: Sequence[texts.Row], options: Mapping[str, Any]) -> list[str]:
@@ -167,7 +185,8 @@ def divide(rows: Sequence[texts.Row], options: Mapping[str, Any]) -> list[str]:
         mend = find.nearest(options["split"], SPLITS)
         raise UserError(f"split cannot be {options['split']!r}", "--options", mend)
     parts = options["parts"]
-    if len(parts) != len(PARTS) or not all(isinstance(n, int | float) and n > 0 for n in parts):
+    fit = all(isinstance(n, int | float) and 0 < n < math.inf for n in parts)
+    if len(parts) != len(PARTS) or not fit:
         raise UserError(f"parts cannot be {parts!r}", "--options", "Write three numbers above 0.")
     if any(row.split for row in rows):
         without = [row.id for row in rows if not row.split]

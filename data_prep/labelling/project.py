@@ -89,9 +89,10 @@ def create(
     entries: Sequence[Mapping[str, Any]] = (),
 ) -> Project:
     """A new project; one that stands there already is refused."""
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         mend = "Go on with it, or choose another --project."
-        raise UserError("The folder is not empty", str(folder), mend)
+        what = "The folder is not empty" if folder.is_dir() else "There is a file of that name"
+        raise UserError(what, str(folder), mend)
     if not emotions or len(set(emotions)) < len(emotions) or any("," in e for e in emotions):
         what = f"emotions cannot be {', '.join(emotions)!r}"
         raise UserError(what, "--emotions", "Name each once.")
@@ -122,7 +123,9 @@ def load(folder: pathlib.Path) -> Project:
         lines = (folder / LEDGER).read_bytes().splitlines()
     except (OSError, ValueError) as error:
         raise UserError("The folder holds no labelling project", str(folder), mend) from error
-    if facts.get("format") != FORMAT or hashlib.sha256(data).hexdigest() != facts["comments"]:
+    whole = isinstance(facts, dict) and facts.keys() >= {"emotions", "high", "low", "comments"}
+    known = whole and facts.get("format") == FORMAT
+    if not known or hashlib.sha256(data).hexdigest() != facts["comments"]:
         what = f"{COMMENTS} or {PROJECT} is not as it was written"
         raise UserError(what, str(folder), "Bring them back: labels belong to these comments.")
     table = csv.DictReader(io.StringIO(data.decode(), newline=""))
@@ -130,8 +133,9 @@ def load(folder: pathlib.Path) -> Project:
     ledger = []
     for number, line in enumerate(lines, 1):
         try:
-            ledger.append(json.loads(line))
-        except ValueError as error:
+            ledger.append(dict(json.loads(line)))
+            labels(ledger[-1:])
+        except (ValueError, TypeError, KeyError) as error:
             where = f"{folder / LEDGER}, line {number}"
             raise UserError("The ledger is damaged", where, "Bring back its last copy.") from error
     return Project(

@@ -29,7 +29,7 @@ def start(
     options: Mapping[str, Any],
 ) -> Project:
     """A project of the comments in these files; labels that they have are taken as given."""
-    options = {**corpus.OPTIONS, **options}
+    options = corpus.filled(options, "start")
     rows, where = [], {}
     for name in files:
         found, _ = texts.rows(name, options["separator"])
@@ -71,7 +71,8 @@ def take(found: Project, answers: Sequence[Answer], source: str) -> tuple[Projec
     """Answers into the ledger, joined with those given before; gives the agreement as well.
 
     The value is what most say; where people are divided it is unknown and they are asked again. An
-    answer that the ledger has already is left out, one that contradicts it is refused.
+    answer that the ledger has already is left out, one that contradicts it is refused. Agreement is
+    that of everybody who has answered these comments, in whatever file.
     """
     before = {key: dict(label.answers) for key, label in found.labels.items()}
     changed: dict[tuple[str, str], dict[str, int]] = {}
@@ -90,9 +91,11 @@ def take(found: Project, answers: Sequence[Answer], source: str) -> tuple[Projec
          "value": agreement.majority(list(said.values()))}
         for (name, emotion), said in changed.items()
     ]  # fmt: skip
+    heard = dict.fromkeys((answer.id, answer.emotion) for answer in answers)
+    known = [Answer(*key, who, value) for key in heard for who, value in before[key].items()]
     told = {"round": found.round, "event": "answers", "source": source, "answers": len(answers),
             "new": len(entries), "annotators": sorted({answer.annotator for answer in answers}),
-            "agreement": agreements(answers, found.emotions)}  # fmt: skip
+            "agreement": agreements(known, found.emotions)}  # fmt: skip
     return project.add(found, [*entries, told]), told
 
 

@@ -63,7 +63,10 @@ def _of_file(path: pathlib.Path, stem: str, separator: str, notes: Counter[str])
     if found := _header(text):
         return _table(text, *found, stem, str(path))
     if text.lstrip()[:1] in ("<", "[", "{") or path.suffix in (".pb", ".bin", ".so"):
-        comments = read.read(data).comments
+        try:
+            comments = read.read(data).comments
+        except UserError as error:
+            raise UserError(error.what, str(path), error.mend) from None
         return [Row(f"{stem}/{i}", said.text, stem) for i, said in enumerate(comments)]
     return _lines(text, separator, stem, str(path))
 

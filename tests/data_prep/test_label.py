@@ -143,6 +143,8 @@ def test_most_people_decide_and_divided_ones_are_asked_again(begun, sure):
     assert after.labels[first, "joy"].answers.keys() == {"anna", "bo", "cy"}
     told = [entry for entry in after.ledger if entry.get("event") == "answers"]
     assert 0 < told[0]["agreement"]["joy"]["alpha"] < 1
+    joint = told[1]["agreement"]["joy"]  # cy's file held one answer each, but cy is the third
+    assert joint["items"] == 12 and told[0]["agreement"]["joy"]["alpha"] < joint["alpha"] < 1
 
 
 def test_answers_are_taken_once(begun, capsys):
@@ -237,9 +239,34 @@ def test_a_project_is_guarded(begun, tmp_path, capsys):
         (["ask", "--x=1"], "no flag"),
     ):
         assert label.main(argv) == BAD_INPUT and says in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    for argv, says in (
+        ([f"--project={tmp_path / 'file'}"], "a file of that name"),
+        ([f"--project={tmp_path / 'q'}", '--options={"neutral": 5}'], "neutral cannot be 5"),
+    ):
+        assert label.main([words[0], *words[2:], *argv]) == BAD_INPUT
+        assert says in capsys.readouterr().err
+    assert label.main(["ask", f"--project={begun}", "--seed=-1"]) == BAD_INPUT
+    assert "--seed is at least 0" in capsys.readouterr().err
     (begun / project.COMMENTS).write_text("id,text,group\n")
     assert label.main(["status", f"--project={begun}"]) == BAD_INPUT
     assert "not as it was written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (project.PROJECT, "[]"),
+        (project.PROJECT, '{"format": 1}'),
+        (project.LEDGER, "1\n"),
+        (project.LEDGER, '{"id": "c/0"}\n'),
+        (project.LEDGER, '{"id": "c/0", "emo'),
+    ],
+)
+def test_a_damaged_project_is_said(begun, name, text):
+    (begun / name).write_text(text)
+    with pytest.raises(UserError, match="not as it was written|damaged"):
+        project.load(begun)
 
 
 def test_labels_that_came_with_the_comments_are_kept(tmp_path):

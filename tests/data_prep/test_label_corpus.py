@@ -1,6 +1,7 @@
 """Labelled comments from files of any kind become a corpus: labels, splits, groups, and faults."""
 
 import collections
+import json
 
 import numpy as np
 import pytest
@@ -110,13 +111,41 @@ def test_empty_and_endless_texts_are_counted(tmp_path):
         ("text,label\na\n", "1 cells, the header 2"),
         ("text,text,label\na,b,c\n", "stands twice"),
         ("just a line\n", "no '.t' between label and text .*line 1"),
-        ("id,text,label\n1,a,joy\n1,b,joy\n", "the id '1' stands"),
+        ("id,text,label\n1,a,joy\n1,b,joy\n1,c,joy\n", "the id '1' stands 3 times"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, says):
     with pytest.raises(UserError, match=says):
         rows, _ = rows_of(tmp_path, text)
         corpus.values(corpus.unique(rows), ["joy"], options())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"emotions": [1]},
+        {"labels": {"joy": 5}},
+        {"labels": {"joy": ["a", 3]}},
+        {"neutral": [["x"]]},
+        {"neutral": 5},
+        {"separator": ""},
+        {"seed": -1},
+        {"parts": [float("inf"), 1, 1]},
+    ],
+)
+def test_options_of_the_wrong_kind_are_one_line(tmp_path, capsys, wrong):
+    (tmp_path / "c.txt").write_text("joy\ta\nfear\tb\njoy\tc\n")
+    words = ["comment_corpus", f"--comments={tmp_path / 'c.txt'}", f"--out={tmp_path / 'out'}"]
+    assert build.main([*words, f"--options={json.dumps(wrong)}"]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_no_known_format_is_named(tmp_path):
+    (tmp_path / "c.json").write_text('{"a": 1}')
+    with pytest.raises(UserError, match=r"c\.json"):
+        texts.rows(tmp_path / "c.json")
 
 
 def test_options_that_do_not_fit():

@@ -209,6 +209,33 @@ def test_classes_of_single_clips():
     assert net.metrics(arrays)["count"] == 2 and net.metrics_of_groups(arrays, "abc") == {}
 
 
+def test_tuned_layers_stand_before_the_lstms_and_mean_of_their_rows_can_stand_for_them():
+    own, batch = dict(clips=1, modalities={"scene": 4}, tuned={"scene": 6}), films(1)
+    batch["present/scene"][0, 0, 2:] = False
+    net, alone = model(**own), model(**own, within="mean")
+    variables = start(alone, batch)
+    layers = variables["params"]["tune"]["scene"]
+    assert set(variables["params"]) == {"tune", "head"}
+    made = batch["features/scene"]
+    for name in ("first", "second"):
+        made = np.maximum(dense(layers[name], made), 0)
+    made = dense(layers["last"], made)
+    found = alone.apply(variables, batch, method="vectors")["scene"]
+    np.testing.assert_allclose(found[0, 0], made[0, 0, :2].mean(0), atol=1e-6)
+    np.testing.assert_allclose(found[1, 0], made[1, 0].mean(0), atol=1e-6)
+    products = B * T - 2, 2 * (4 * 6 + 6 * 6 + 6 * 6)
+    assert alone.flops(batch) == np.prod(products) + 2 * B * (6 * 5 + 5)
+
+    whole = start(net, batch)["params"] | {"tune": {"scene": layers}}
+    rows = batch | {"features/scene": made}
+    plain = model(clips=1, modalities={"scene": 6}, standardise=False)
+    expected = forward(plain)({"params": {k: whole[k] for k in ("intra", "head")}}, rows)[1]
+    told = forward(net)(variables | {"params": whole}, batch)[1]
+    np.testing.assert_allclose(told["prediction"], expected["prediction"], atol=1e-6)
+    off = model(**(own | {"tuned": {"scene": 0}}))
+    assert set(start(off, batch)["params"]) == {"intra", "head"}
+
+
 def test_flops_count_the_rows_that_are_there():
     batch = films()
     full = NET.flops(batch)
@@ -231,6 +258,8 @@ def test_flops_count_the_rows_that_are_there():
         ({"outputs": ()}, "model.outputs"),
         ({"frozen": ("face",)}, "cannot freeze face"),
         ({"modalities": {}}, "modality"),
+        ({"within": "mean"}, "model.within"),
+        ({"tuned": {"face": 4}}, "cannot tune face"),
     ],
 )
 def test_settings_that_contradict_each_other_are_told(settings, said):

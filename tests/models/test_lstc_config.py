@@ -37,8 +37,9 @@ def rows_of_tables() -> list[str]:
 def test_every_row_takes_a_step(variants):
     config = lstc.get_config(variants)
     with config.unlocked():
-        for name in config.model.modalities:
-            config.model.modalities[name] = 3
+        for section in (config.model.modalities, config.model.tuned):
+            for name in section:
+                section[name] = 3
     config.model.update(dict(hidden=2, width=3, inter_hidden=2, segments=3, dropout=0.0))
     config.model.update(dict(layers=1, inter_layers=1))
     if config.model.clips > 1:  # how many clips there are changes no code
@@ -47,6 +48,7 @@ def test_every_row_takes_a_step(variants):
     plain = configlib.to_plain(config.model)
     some = min(len(plain["modalities"]), 2)  # a third one changes no code either
     plain["modalities"] = {f"m{i}": 3 for i in range(some)}
+    plain["tuned"] = {"m0": 3} if plain["tuned"] else {}
     plain["outputs"] = ["a", "b"] if config.model.task == "classes" else ["valence"]
     before, after = two_losses(json.dumps(plain, sort_keys=True))
     assert np.isfinite(before) and after < before
@@ -96,8 +98,15 @@ def test_the_order_of_variants_does_not_matter():
     assert (one.model.clips, one.model.beta) == (1, 0.0)
     only = lstc.get_config("arousal,expression_only")
     assert only.model.modalities.to_dict() == {"expression": 3072}
-    assert only.model.outputs == ("arousal",) and only.recipe.name == "repeat"
+    assert only.model.outputs == ("arousal",) and only.recipe.at_once
     assert lstc.get_config("beta96,arousal").model.beta == 0.96
+
+
+def test_layers_for_action_stand_where_its_rows_are_as_the_paper_has_them():
+    assert lstc.get_config("arousal,baseline1").model.tuned.to_dict() == {"action": 128}
+    assert lstc.get_config("small,arousal,tuned").model.tuned.to_dict() == {"action": 16}
+    for variants in ("", "small,arousal", "arousal,audio_only"):
+        assert lstc.get_config(variants).model.tuned.to_dict() == {}
 
 
 @pytest.mark.parametrize("table", tables.load("lstc").tables, ids=lambda table: table.number)
@@ -153,8 +162,13 @@ def test_small_trains_on_the_sample_and_stands_in_the_report(variants, capsys):
     if value == "valence":
         (data,) = pathlib.Path(".runs/data").iterdir()
         capsys.readouterr()
-        assert report(["run", "--paper=lstc", f"--dataset={data}"]) == COMPLETE
+        shown = ["run", "--paper=lstc", f"--dataset={data}", "--out=tables"]
+        assert report(shown) == COMPLETE
         text = capsys.readouterr().out
+        assert {path.name for path in pathlib.Path("tables").glob("*.png")} == {
+            "film_valence_best.png", "film_valence_worst.png", "clips_valence_audio.png",
+            "clips_valence_scene.png", "clips_valence_expression.png",
+        }  # fmt: skip
         assert "floor: training mean" in text and "floor: linear probe" in text
         assert "as valence, MSE over all seconds" in text
     else:  # one modality under a moving average is no row of a table

@@ -145,7 +145,10 @@ def test_copies_and_embedded_videos(export, folder, tmp_path):
         (["EXPORT", "VIDEO", "--out=x", "--strid=2"], "Did you mean --stride?"),
         (["EXPORT", "VIDEO", "--out=x", "--batch=0"], "--batch is above 0"),
         (["EXPORT", "VIDEO", "--out=x", "--threshold=2"], "--threshold is from 0 to 1"),
-        (["EXPORT", "VIDEO", "--out=x", "--window=-3"], "Both are above 0"),
+        (["EXPORT", "VIDEO", "--out=x", "--window=-3"], "Say 0.01 s or more"),
+        (["EXPORT", "VIDEO", "--out=x", "--window=nan"], "Say 0.01 s or more"),
+        (["EXPORT", "VIDEO", "--out=x", "--stride=1e-9"], "Say 0.01 s or more"),
+        (["EXPORT", "VIDEO", "--out=x", "--extractors=:x"], "cannot be imported"),
         (["EXPORT", "VIDEO", "--out=x", "--extractor-options={"], "is no JSON"),
         (["EXPORT", "VIDEO", "--out=x", '--extractor-options={"clip": {}}'], "other extractors"),
         (["EXPORT", "EMPTY", "--out=x"], "no video in this folder"),
@@ -161,6 +164,47 @@ def test_bad_input_is_one_line(arguments, says, export, folder, capsys, tmp_path
     assert predict.main(arguments) == BAD_INPUT
     said = capsys.readouterr().err
     assert said.startswith("error: ") and says in said and said.count("\n") == 1
+
+
+def other(export, made, **changes):
+    """A copy of an export whose config.json says something else."""
+    shutil.copytree(export, made)
+    about = json.loads((made / "config.json").read_text())
+    (made / "config.json").write_text(json.dumps({**about, **changes}))
+    return made
+
+
+def test_an_export_that_is_none_of_ours_is_one_line(export, folder, capsys, tmp_path):
+    config = json.loads((export / "config.json").read_text())["config"]
+    model = config["model"]
+    cases = {
+        "not an export": [{"files": [1]}, {"config": "x"}, {"config": {}}, {"modalities": []},
+                          {"clip_seconds": "x"}, {"config": {"model": "cten"}}],
+        "another version made it": [{"config": {**config, "model": {**model, "later": 1}}}],
+        "no features": [{"config": {**config, "model": {**model, "modalities": {}}}}],
+        "parameters are not those": [{"config": {**config, "model": {**model, "projection": 16}}}],
+    }  # fmt: skip
+    words = [str(folder / "one.mp4"), f"--out={tmp_path / 'out'}", "--workers=1"]
+    words += ["--compile_cache="]
+    told = []
+    for says, changes in cases.items():
+        for number, change in enumerate(changes):
+            folder_of_it = other(export, tmp_path / f"{says} {number}", **change)
+            status = predict.main([str(folder_of_it), *words])
+            last = capsys.readouterr().err.strip().splitlines()[-1]
+            told.append((status, last.startswith("error: ") and says in last))
+    assert told == [(BAD_INPUT, True)] * 9
+
+
+def test_a_reader_that_has_gone_is_no_fault_of_ours(export, folder, tmp_path):
+    command = [sys.executable, "-m", "affectjax.predict", str(export), str(folder / "one.mp4"),
+               f"--out={tmp_path}", "--workers=1", "--compile_cache="]  # fmt: skip
+    pipe = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, **pipe) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 1 and "Traceback" not in said
+    assert (tmp_path / "one.json").is_file() and (tmp_path / "index.html").is_file()
 
 
 def test_a_missing_file_is_one_of_the_bad_ones(export, folder, tmp_path, capfd):

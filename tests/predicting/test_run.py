@@ -200,7 +200,7 @@ def test_pictures_for_the_strip_are_few_and_true(clips, made):
     ("settings", "says"),
     [
         ({"window": 100.0}, "longer than what the model reads at once"),
-        ({"window": -1.0}, "above 0"),
+        ({"window": -1.0}, "or more"),
         ({"extractors": (("mfcc", {}),)}, "no extractor gives 'audio'"),
         ({"extractors": (("nobody", {}),)}, "no extractor 'nobody'"),
     ],

@@ -28,6 +28,12 @@ def test_names_that_meet_are_told_apart(tmp_path):
     assert names == ["a", "a.mp4", "a.webm", "A-2", "a-3", "index.mp4"]
 
 
+def test_a_long_name_leaves_room_for_what_is_written_beside_it(tmp_path):
+    touch(tmp_path, "é" * 120 + "1.mp4", "é" * 120 + "2.mp4", "d/" + "x" * 250 + ".ts")
+    names = [v.name for v in named([tmp_path])]
+    assert names == ["d/" + "x" * 200, "é" * 100, "é" * 100 + ".mp4"]
+
+
 def test_an_empty_folder_is_said_and_a_missing_file_is_left_to_whoever_reads_it(tmp_path):
     with pytest.raises(UserError, match="no video in this folder"):
         named([tmp_path])

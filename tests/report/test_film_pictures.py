@@ -1,12 +1,14 @@
 """Pictures of films: the right seconds, the best and the worst film; t-SNE keeps neighbours."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
 
 from affectjax.errors import UserError
-from affectjax.report import clip_pictures, film_pictures
+from affectjax.report import clip_pictures, film_pictures, gallery, runs
+from tests.report import workdirs
 
 
 @pytest.fixture
@@ -44,9 +46,9 @@ def test_the_picture_shows_the_truth_and_every_model(run):
     np.testing.assert_array_equal(lines["truth"].get_ydata(), curve.truth)
     for name in ("one", "other"):
         np.testing.assert_array_equal(lines[name].get_ydata(), curve.prediction)
-    paths = film_pictures.write(run, run / "out", "valence")
-    assert [path.name for path in paths] == ["valence-best.png", "valence-worst.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    best, worst = film_pictures.figures({"one": run}, "valence")
+    assert (best[0], worst[0]) == ("film valence best", "film valence worst")
+    assert worst[1].axes[0].get_title(loc="left") == "b, MSE 0.250"
 
 
 def test_every_point_has_as_many_neighbours_as_asked():
@@ -70,3 +72,21 @@ def test_neighbours_stay_neighbours():
     np.testing.assert_array_equal(clip_pictures.tsne(x, 10.0), y)
     fig = clip_pictures.plane(y, kind - 1.0, "valence")
     assert [len(dots.get_offsets()) for dots in fig.axes[0].collections] == [25, 50]
+
+
+def test_runs_along_films_have_their_pictures_among_those_of_the_paper(run, tmp_path):
+    model = {"name": "lstc", "task": "values", "outputs": ["valence"]}
+    given = []
+    for i, variants in enumerate(("", "intra")):
+        folder = tmp_path / str(i)
+        made = {"seed-0": {"metrics": {"mse": 0.1}}}
+        workdirs.write(
+            folder, variants, made, ("films", "d"), config="lstc", exported={"model": model}
+        )
+        shutil.copy(run / "predictions_test.csv", folder / "seed-0")
+        given.append(runs.read(folder))
+    assert [*gallery.followed(given)[("d", "valence")]] == ["lstc", "lstc intra"]
+    assert gallery.write(tmp_path, [], given, {}) == [
+        "film_valence_best.png", "film_valence_worst.png",
+    ]  # fmt: skip
+    assert (tmp_path / "film_valence_worst.png").read_bytes().startswith(b"\x89PNG")

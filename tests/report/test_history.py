@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from affectjax.errors import UserError
-from affectjax.report import history, overview
+from affectjax.report import history, overview, runs
 from tests.report import workdirs
 
 
@@ -36,6 +36,17 @@ def test_a_line_still_being_written_is_left_out_and_a_damaged_one_is_named(tmp_p
         log(tmp_path, [train(5, loss=2.0)], tail=bad + "\n" + json.dumps(train(10)) + "\n")
         with pytest.raises(UserError, match="damaged.*metrics.jsonl, line 2"):
             history.curves(tmp_path / "metrics.jsonl")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{}", '{"metrics": {"top1": "x"}}', '{"metrics": {"a": {}}}',
+     '{"metrics": {}, "steps": "x"}'],
+)  # fmt: skip
+def test_a_result_of_no_numbers_is_damaged(tmp_path, text):
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(UserError, match="damaged"):
+        runs.read_result(tmp_path / "result.json")
 
 
 def test_an_unfinished_run_says_how_far_it_has_come(tmp_path):

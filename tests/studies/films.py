@@ -124,6 +124,8 @@ def _apart(place: pathlib.Path, value: str, changes: dict, small: str, world: st
 def settings(variants: str, changes: dict):
     """A config with these keys changed."""
     config = lstc.get_config(variants)
+    for m in config.model.tuned.keys():  # the sample's rows are what tuned layers would give
+        config.model.tuned[m] = 0
     config.update_from_flattened_dict(changes)
     return config
 

@@ -239,6 +239,23 @@
     if (file) video.src = URL.createObjectURL(file);
   });
 
+  if (data.maps.length) by("looked").hidden = false;
+  for (const one of data.maps) {
+    const button = element("button", "", element("li", "", by("maps")));
+    button.type = "button";
+    const both = element("span", "both", button);
+    for (const kind of ["frame", "overlay"]) {
+      const image = element("img", "", both);
+      image.src = one[kind];
+      image.alt = kind === "overlay" ? `what speaks for ${one.label} at ${fine(one.at)}` : "";
+    }
+    const told = element("span", "told", button);
+    told.style.borderTopColor = one.colour;
+    element("span", "", told, `${one.label} ${(100 * one.score).toFixed(0)}%`);
+    element("span", "when", told, fine(one.at));
+    if (one.blank) element("span", "blank", told, "no place raises its chance");
+    button.addEventListener("click", () => go(one.at));
+  }
   if (data.segments.length) {
     by("found").hidden = false;
     by("foundtitle").textContent = data.segments_by === "attention"
