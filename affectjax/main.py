@@ -194,6 +194,8 @@ def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
                 hosts.say(f"complete: {folder} was trained to the end before")
                 continue
             folder.mkdir(parents=True, exist_ok=True)
+            if run.name:
+                hosts.say(f"\nnext of this recipe: {run.name}")
             try:
                 finished[run.name] = train.run(run.config, folder, run.init_from)
             except train.Stopped as stopped:

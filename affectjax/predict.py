@@ -148,6 +148,9 @@ def _main(flags: argparse.Namespace) -> int:
     from affectjax.predicting import videos as naming
 
     videos = naming.named(flags.videos)
+    if not any(video.path.exists() for video in videos):
+        mend = "Name files, or folders of them."
+        raise UserError("there is no such file", ", ".join(flags.videos), mend)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

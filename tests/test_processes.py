@@ -226,17 +226,3 @@ def test_sigterm_in_the_final_scoring_exits_75_and_the_next_start_finishes(folde
     assert finish(job, "run", 120) == 75
     assert "stopped while scoring test" in pathlib.Path("run.log").read_text()
     assert run(folder, "run", *words, processes=processes)[-1]["split"] == "test"
-
-
-def test_a_stopped_process_is_named_and_the_job_ends(folder):
-    words = ["--config.train.steps=4000", "--config.train.stuck_after=15"]
-    job = start(folder, "run", *words, processes=2)
-    wait_for_step(job, "run", 3)
-    stuck = members(job)[1]
-    os.kill(stuck, signal.SIGSTOP)
-    began = time.time()
-    assert finish(job, "run", 90) == 1  # the launcher kills what does not end by itself
-    assert time.time() - began < 60
-    said = pathlib.Path("run.log").read_text()
-    assert "process 0 has not moved for 15 s" in said
-    assert re.search(rf"Process 1 on \S+ \(pid {stuck}\) gave its last sign of life", said)
