@@ -20,7 +20,8 @@ def escape(text: object) -> str:
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Round numbers from low to high: steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / wanted
-    if not rough > 1e-300:  # below that powers of ten lose their digits
+    # Below the one powers of ten lose their digits, below the other the ticks themselves do.
+    if not rough > max(1e-300, 1e-9 * max(abs(low), abs(high))):
         return [low]
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * k for k in (1, 2, 5, 10) if size * k >= rough * 0.999)
