@@ -97,7 +97,8 @@ WALK = (
          """--options='{"classes": "joy,surprise,tenderness,fear,sadness,anger"}'"""),
     Step(f"{FINETUNE}:scratch,small --config.data.dir=my_labels --config.data.train=train "
          "\"--config.model.outputs=('joy','sadness')\"",
-         {"('joy','sadness')": CLASSES}, more=SHORT),
+         {"('joy','sadness')": CLASSES},
+         more=f"{SHORT} --config.data.validation=0 --config.checkpoint.best="),
     Step("python -m affectjax.checkpoint list RUN", {"RUN": RUN}),
     Step("python -m tests.benchmarks.cleaning", more="--comments=200 --rounds=1"),
     Step("python -m tests.benchmarks.decoding", more="--seconds=2 --rounds=1", needs="ffmpeg"),
