@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from affectjax import convert
+from affectjax.backbones import weights
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 TOLERANCE = 1e-4  # of the largest value, in float32
@@ -49,6 +50,13 @@ def answer(name, arrays, run, config=None, **arguments):
     variables = jax.tree.map(jax.numpy.asarray, found.variables)
     with jax.default_matmul_precision("highest"):  # GPUs would take shorter products
         return jax.jit(lambda v: run(found.module, v, found.settings))(variables)
+
+
+def differing(a, b):
+    """Paths of the leaves that are not the same to the bit in two trees of arrays."""
+    a, b = weights.flat(a), weights.flat(b)
+    return [path for path in {**a, **b} if path not in a or path not in b
+            or a[path].dtype != b[path].dtype or not np.array_equal(a[path], b[path])]  # fmt: skip
 
 
 def shapes_of(twin):

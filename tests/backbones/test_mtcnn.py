@@ -15,7 +15,7 @@ from affectjax.errors import UserError
 from tests.backbones import mtcnn_oracle as oracle
 from tests.backbones.mtcnn_case import CASE, SIZES
 from tests.backbones.parity import drawn, keep, kept
-from tests.backbones.test_parity import compare, ours, theirs
+from tests.backbones.test_parity import ours, theirs, unlike
 
 detect = jax.jit(mtcnn.apply, static_argnums=2)
 run = jax.jit(mtcnn.run, static_argnums=0)
@@ -24,12 +24,12 @@ run = jax.jit(mtcnn.run, static_argnums=0)
 def test_networks_equal_their_twins():
     pytest.importorskip("torch", reason="the twins are written for torch")
     _, arrays, wanted = theirs(CASE)
-    compare(ours(CASE, arrays), wanted)
+    assert unlike(ours(CASE, arrays), wanted) == []
 
 
 def test_networks_answer_as_their_twins_once_did():
     shapes, wanted = kept("mtcnn")
-    compare(ours(CASE, drawn(shapes)), wanted)
+    assert unlike(ours(CASE, drawn(shapes)), wanted) == []
 
 
 def weights(**arguments):

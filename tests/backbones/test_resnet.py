@@ -6,14 +6,14 @@ from affectjax import convert
 from affectjax.backbones import resnet
 from tests.backbones.parity import drawn, keep, kept
 from tests.backbones.residual_cases import FULL_2D, SMALL_2D
-from tests.backbones.test_parity import compare, ours, theirs
+from tests.backbones.test_parity import ours, theirs, unlike
 
 
 @pytest.mark.parametrize("name", SMALL_2D)
 def test_small_networks_equal_their_twins(name):
     pytest.importorskip("torch", reason="the twins are written for torch")
     _, arrays, wanted = theirs(SMALL_2D[name])
-    compare(ours(SMALL_2D[name], arrays), wanted)
+    assert unlike(ours(SMALL_2D[name], arrays), wanted) == []
 
 
 @pytest.mark.slow
@@ -21,13 +21,13 @@ def test_small_networks_equal_their_twins(name):
 def test_full_networks_equal_their_twins(name):
     pytest.importorskip("torch", reason="the twins are written for torch")
     _, arrays, wanted = theirs(FULL_2D[name])
-    compare(ours(FULL_2D[name], arrays), wanted)
+    assert unlike(ours(FULL_2D[name], arrays), wanted) == []
 
 
 @pytest.mark.parametrize("name", SMALL_2D)
 def test_small_networks_answer_as_their_twins_once_did(name):
     shapes, wanted = kept(name)
-    compare(ours(SMALL_2D[name], drawn(shapes)), wanted)
+    assert unlike(ours(SMALL_2D[name], drawn(shapes)), wanted) == []
 
 
 def test_the_stem_tells_pictures_from_sound():

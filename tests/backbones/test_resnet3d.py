@@ -15,14 +15,14 @@ from affectjax.layers.batch_norm import Variables
 from affectjax.layers.parameters import Leaf
 from tests.backbones.parity import TOLERANCE, drawn, further, keep, kept, load, picture, shapes_of
 from tests.backbones.residual_cases import FULL_3D, SMALL_3D, case_3d
-from tests.backbones.test_parity import compare, ours, theirs
+from tests.backbones.test_parity import ours, theirs, unlike
 
 
 @pytest.mark.parametrize("name", SMALL_3D)
 def test_small_networks_equal_their_twins(name):
     pytest.importorskip("torch", reason="the twins are written for torch")
     _, arrays, wanted = theirs(SMALL_3D[name])
-    compare(ours(SMALL_3D[name], arrays), wanted)
+    assert unlike(ours(SMALL_3D[name], arrays), wanted) == []
 
 
 @pytest.mark.slow
@@ -30,13 +30,13 @@ def test_small_networks_equal_their_twins(name):
 def test_full_networks_equal_their_twins(name):
     pytest.importorskip("torch", reason="the twins are written for torch")
     _, arrays, wanted = theirs(FULL_3D[name])
-    compare(ours(FULL_3D[name], arrays), wanted)
+    assert unlike(ours(FULL_3D[name], arrays), wanted) == []
 
 
 @pytest.mark.parametrize("name", SMALL_3D)
 def test_small_networks_answer_as_their_twins_once_did(name):
     shapes, wanted = kept(name)
-    compare(ours(SMALL_3D[name], drawn(shapes)), wanted)
+    assert unlike(ours(SMALL_3D[name], drawn(shapes)), wanted) == []
 
 
 def test_live_statistics_and_gradients_equal_torch():

@@ -84,22 +84,23 @@ def check(number: int) -> str:
     return "read"
 
 
-def fuzz(numbers: range) -> None:
+def fuzz(numbers: range) -> tuple[float, int]:
+    """(share of files that were read, peak of memory in bytes)."""
     tracemalloc.start()
     try:
         outcomes = [check(number) for number in numbers]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < GROWTH, peak
-    # the changes leave most files readable, and some not: both ways are walked
-    assert outcomes.count("read") > len(numbers) // 2 and "refused" in outcomes
+    return outcomes.count("read") / len(outcomes), peak
 
 
 def test_three_hundred_mutated_files():
-    fuzz(range(300))
+    read, peak = fuzz(range(300))
+    assert 0.5 < read < 1 and peak < GROWTH  # most are still readable, some not: both are walked
 
 
 @pytest.mark.slow
 def test_two_thousand_mutated_files():
-    fuzz(range(300, 2300))
+    read, peak = fuzz(range(300, 2300))
+    assert 0.5 < read < 1 and peak < GROWTH

@@ -48,22 +48,25 @@ def correlations(folder, sources: int, count: int) -> dict[str, np.ndarray]:
     return values
 
 
-def hold(values: dict[str, np.ndarray]) -> None:
-    for name, correlation in values.items():
-        assert (correlation >= 0.9).mean() >= 0.8, (name, correlation)
-        assert correlation.min() > 0.8, (name, correlation)
+def lost(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The modalities that did not come back: most dimensions at 0.9, none below 0.8."""
+    return {
+        name: correlation
+        for name, correlation in values.items()
+        if (correlation >= 0.9).mean() < 0.8 or not correlation.min() > 0.8
+    }
 
 
 def test_features_come_back_through_the_codecs(tmp_path):
-    hold(correlations(tmp_path, sources=2, count=1))
+    assert lost(correlations(tmp_path, sources=2, count=1)) == {}
 
 
 @pytest.mark.slow
 def test_features_of_whole_sources_come_back_through_the_codecs(tmp_path):
     values = correlations(tmp_path, sources=4, count=4)
-    hold(values)
+    assert lost(values) == {}
     # A source's own style, alike in all its rows, is not what makes them correlate.
-    hold(correlations(tmp_path, sources=1, count=4))
+    assert lost(correlations(tmp_path, sources=1, count=4)) == {}
 
 
 def test_the_same_features_give_the_same_bytes(tmp_path):

@@ -20,8 +20,8 @@ def plain_feedforward(p, x):
     return h @ p["out"]["kernel"] + p["out"]["bias"]
 
 
-def same_gradients(ours, plain, *arguments):
-    """Values and the gradients of a random functional agree."""
+def furthest(ours, plain, *arguments) -> float:
+    """How far values and gradients of a random functional lie apart, relative to 1 + their size."""
     weights = np.random.default_rng(9).normal(size=np.shape(plain(*arguments))).astype(np.float32)
 
     def both(f):
@@ -29,11 +29,10 @@ def same_gradients(ours, plain, *arguments):
         functional = jax.value_and_grad(lambda *a: (f(*a) * weights).sum(), argnums=places)
         return jax.jit(functional)(*arguments)
 
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5),
-        both(ours),
-        both(plain),
+    apart = jax.tree.map(
+        lambda a, b: float((jnp.abs(a - b) / (1 + jnp.abs(b))).max()), both(ours), both(plain)
     )
+    return max(jax.tree.leaves(apart))
 
 
 def draw(*shapes, seed=0):
@@ -42,25 +41,25 @@ def draw(*shapes, seed=0):
 
 
 def test_product():
-    same_gradients(product, lambda x, w: x @ w, *draw((5, 3), (3, 4)))
+    assert furthest(product, lambda x, w: x @ w, *draw((5, 3), (3, 4))) <= 2e-5
 
 
 def test_product_of_gelu():
     h, kernel = draw((5, 3), (3, 4))
     plain = lambda h, w: jax.nn.gelu(h, approximate=False) @ w  # noqa: E731
-    same_gradients(gelu_product, plain, 3 * h, kernel)
+    assert furthest(gelu_product, plain, 3 * h, kernel) <= 2e-5
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (2, 3, 6)])
 def test_layer_norm(shape):
     x, scale, bias = draw(shape, (6,), (6,))
-    same_gradients(layer_norm, plain_norm, {"scale": scale, "bias": bias}, 2 * x + 1)
+    assert furthest(layer_norm, plain_norm, {"scale": scale, "bias": bias}, 2 * x + 1) <= 2e-5
 
 
 def test_feedforward():
     x, a, b, c, d = draw((2, 5, 4), (4, 7), (7,), (7, 4), (4,))
     p = {"in": {"kernel": a, "bias": b}, "out": {"kernel": c, "bias": d}}
-    same_gradients(feedforward, plain_feedforward, p, x)
+    assert furthest(feedforward, plain_feedforward, p, x) <= 2e-5
 
 
 def test_bfloat16_in_bfloat16_out():

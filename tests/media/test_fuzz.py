@@ -84,9 +84,6 @@ def fuzz(folder, count: int) -> collections.Counter:
     kinds = collections.Counter(
         piece.kind if isinstance(piece, Failure) else "read" for piece in ends.values()
     )
-    # A fault of ours would be an "error"; a crash inside a codec may happen, and is one item.
-    assert not kinds["error"] and not kinds["timeout"] and kinds["read"] > count / 4, (kinds, ends)
-    assert kinds["crash"] + kinds["memory"] < count / 20, ends
     for path, piece in ends.items():
         if isinstance(piece, Failure):
             assert path.name in piece.reason
@@ -96,10 +93,17 @@ def fuzz(folder, count: int) -> collections.Counter:
     return kinds
 
 
+def harmless(kinds: collections.Counter) -> bool:
+    """A fault of ours would be an "error"; a crash inside a codec may happen, and is one item."""
+    every = kinds.total()
+    few = kinds["crash"] + kinds["memory"] < every / 20
+    return few and not kinds["error"] and not kinds["timeout"] and kinds["read"] > every / 4
+
+
 def test_a_few_damaged_files(tmp_path):
-    fuzz(tmp_path, 15)
+    assert harmless(fuzz(tmp_path, 15))
 
 
 @pytest.mark.slow
 def test_many_damaged_files(tmp_path):
-    fuzz(tmp_path, 200)
+    assert harmless(fuzz(tmp_path, 200))
