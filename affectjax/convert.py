@@ -18,6 +18,7 @@ from affectjax.backbones import catalogue, checkpoint_files, weights
 from affectjax.backbones.preprocess import named
 from affectjax.backbones.torch_state import State
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.flags import Parser
 
 MODELS = ("vaanet", "cten")
 
@@ -83,18 +84,12 @@ def told(name: str) -> str:
     return f"  {name}: {row.reads} -> {row.gives}\n      {row.file}, from {row.home}"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise UserError(message, mend="See --help.")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = _Parser(
-        prog="python -m affectjax.convert",
-        description=__doc__,
+    parser = Parser(
+        "python -m affectjax.convert",
+        __doc__,
         epilog="networks:\n" + "\n".join(map(told, catalogue.ROWS)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [*catalogue.ROWS, *MODELS]
     parser.add_argument("name", metavar="NAME", help=", ".join(names))

@@ -10,7 +10,6 @@ lines name them), 2 bad input (one line says what), 75 stopped before the end.
 
 import argparse
 import contextlib
-import difflib
 import json
 import os
 import pathlib
@@ -19,6 +18,7 @@ import sys
 import time
 
 from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, UserError
+from affectjax.flags import Parser
 
 SOME_FAILED = FAULT
 
@@ -51,29 +51,8 @@ def _interrupt(number, frame):
     raise KeyboardInterrupt
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises what argparse would print, with the nearest right name of a flag."""
-
-    def error(self, message: str):
-        raise UserError(message, mend=f"`{self.prog} --help` names everything.")
-
-    def parse_args(self, args=None, namespace=None):
-        found, rest = self.parse_known_intermixed_args(args, namespace)
-        if rest:
-            name = rest[0].partition("=")[0]
-            near = difflib.get_close_matches(name, self._option_string_actions, 1, 0.5)
-            mend = f"Did you mean {near[0]}?" if near else "--help names all."
-            raise UserError(f"there is no flag {name}", mend=mend)
-        return found
-
-
 def _parser() -> argparse.ArgumentParser:
-    found = _Parser(
-        prog="python -m affectjax.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    found = Parser("python -m affectjax.predict", __doc__, mixed=True)
     add = found.add_argument
     add("export", metavar="EXPORT", help="the model")
     add("videos", metavar="VIDEO", nargs="+", help="files, or folders of them")

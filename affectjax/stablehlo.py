@@ -20,31 +20,22 @@ Features are rows a segment, `present` says which of them are there; the rest is
 package flatbuffers must be installed, here and where it is served.
 """
 
-import argparse
 import json
 import os
 import pathlib
 import sys
 
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.flags import Parser
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FORMAT = 1
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise UserError(message, mend="See --help.")
-
-
 def main(argv: list[str]) -> int:
     """Run one command line; gives the exit status."""
     try:
-        parser = _Parser(
-            prog="python -m affectjax.stablehlo",
-            description=__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        parser = Parser("python -m affectjax.stablehlo", __doc__)
         parser.add_argument("export", metavar="EXPORT", help="what training left in `export`")
         parser.add_argument("--out", metavar="DIR", help="where to write; the export if unset")
         parser.add_argument("--batch", type=int, default=0, help="one size; any if unset")

@@ -6,7 +6,6 @@ rows of the word embedding in the order of our vocabulary, whose first entries a
 [CLS] and [MASK] under our names.
 """
 
-import argparse
 import dataclasses
 import hashlib
 import json
@@ -17,22 +16,14 @@ import sys
 import numpy as np
 
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.flags import Parser
 
 THEIRS = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")  # what PAD, UNKNOWN, START and MASK are called there
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise UserError(message, mend="See --help.")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = _Parser(
-        prog="python -m affectjax.start_bert",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("python -m affectjax.start_bert", __doc__)
     parser.add_argument("weights", metavar="WEIGHTS")
     parser.add_argument("vocabulary", metavar="VOCABULARY")
     parser.add_argument("--out", required=True, metavar="DIR")

@@ -7,34 +7,12 @@ import os
 from typing import Any
 
 from affectjax.errors import UserError
-from data_prep import find
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises what argparse would print, with the nearest right name of a flag."""
-
-    def error(self, message: str):
-        """A wrong flag as one line."""
-        raise UserError(message, mend=f"`{self.prog} --help` names everything.")
-
-    def parse_args(self, args=None, namespace=None):
-        """The flags; an unknown one is an error that names the nearest."""
-        found, rest = self.parse_known_args(args, namespace)
-        if rest:
-            name = rest[0].partition("=")[0]
-            known = [option for option in self._option_string_actions if option != "-h"]
-            raise UserError(f"there is no flag {name}", mend=find.nearest(name, known))
-        return found
+from affectjax.flags import Parser
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """All flags of `build`."""
-    found = Parser(
-        prog="python -m data_prep.build",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    found = Parser("python -m data_prep.build", description)
     add = found.add_argument
     add("dataset", metavar="DATASET", help="which one, or `import`")
     add("--out", metavar="DIR", help="the dataset's folder")

@@ -21,6 +21,7 @@ import pathlib
 import sys
 
 from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
+from affectjax.flags import Parser
 from data_prep import command, find, place
 from data_prep.labelling import answers, corpus, project, rounds
 
@@ -50,12 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All flags of `label`."""
-    found = command.Parser(
-        prog="python -m data_prep.label",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    found = Parser("python -m data_prep.label", __doc__)
     add = found.add_argument
     add("step", metavar="STEP", help=", ".join(STEPS))
     add("--project", metavar="DIR", help="the project's folder")

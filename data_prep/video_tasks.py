@@ -11,7 +11,6 @@ segment, or one for the whole video where no segment is marked. Where a task has
 the newest counts.
 """
 
-import argparse
 import csv
 import io
 import json
@@ -23,9 +22,9 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.flags import Parser
 from data_prep import find, items
 from data_prep.builders import labelled
-from data_prep.command import Parser
 
 WHOLE, SEGMENT = "whole", "segment"  # what the interface calls its two controls
 LOCAL = "/data/local-files/?d="
@@ -34,11 +33,7 @@ COLUMNS = ("id", "video", "group", "label", "start", "end")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = Parser(
-        prog="python -m data_prep.video_tasks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("python -m data_prep.video_tasks", __doc__)
     ways = parser.add_subparsers(dest="way", required=True)
     give = ways.add_parser("give", help="videos to Label Studio")
     give.add_argument("videos", metavar="VIDEOS", type=pathlib.Path)

@@ -5,7 +5,7 @@
 # Worked example: four hosts of eight GPUs each; the claim `work` is a volume that all hosts may
 # write, with the dataset and the workdir on it.
 #   launch/kubernetes.sh --name=tam --image=REGISTRY/affectjax --hosts=4 --gpus=8 --claim=work -- \
-#     --config=configs/tam_pretrain.py --config.data.dir=/mnt/work/data --workdir=/mnt/work/runs/tam \
+#     --config=configs/tam_pretrain.py --config.data.dir=/job/data --workdir=/job/runs/tam \
 #     | kubectl apply -f -
 #   kubectl logs -f -l jobset.sigs.k8s.io/jobset-name=tam --prefix
 #
@@ -14,7 +14,7 @@
 # A preemption or a drained node sends SIGTERM: all processes save one step and exit 75, and the
 # JobSet starts anew, however often that happens. Other failures start it anew --restarts times.
 set -euo pipefail
-name=affectjax image='' hosts=1 gpus=0 tpus=0 claim='' mount=/mnt/work restarts=3 grace=300 port=8476
+name=affectjax image='' hosts=1 gpus=0 tpus=0 claim='' mount=/job restarts=3 grace=300 port=8476
 select=()
 fail() { echo "error: $1. See the first lines of $0." >&2; exit 2; }
 while [ $# -gt 0 ]; do

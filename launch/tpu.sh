@@ -2,12 +2,12 @@
 # One job on all hosts of a Cloud TPU VM slice, from a machine with gcloud:
 #   launch/tpu.sh [--setup | --stop] NAME ZONE [arguments of affectjax.main]
 #
-# Worked example: a v5e slice of four hosts, with a file share mounted at /mnt/work on each.
+# Worked example: a v5e slice of four hosts, with a file share mounted at SHARE on each.
 #   gcloud compute tpus tpu-vm create tam --zone=us-west4-a --accelerator-type=v5litepod-16 \
 #     --version=v2-alpha-tpuv5-lite
 #   launch/tpu.sh --setup tam us-west4-a
 #   launch/tpu.sh tam us-west4-a --config=configs/tam_pretrain.py \
-#     --config.data.dir=/mnt/work/data --workdir=/mnt/work/runs/tam
+#     --config.data.dir=SHARE/data --workdir=SHARE/runs/tam
 #
 # --setup copies this project to every host and installs it there. jax finds coordinator and rank
 # from the slice. The workdir must lie where every host sees it. A host that is told to stop (SIGTERM)

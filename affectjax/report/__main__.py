@@ -28,6 +28,7 @@ import sys
 
 from affectjax import tables
 from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, UserError
+from affectjax.flags import Parser
 from affectjax.report import (
     beside_papers,
     fill,
@@ -43,11 +44,6 @@ from affectjax.report import (
 PICTURED = ("vaanet", "cten", "lstc")  # papers that show pictures
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise UserError(message, mend="See --help.")
-
-
 def main(argv: list[str]) -> int:
     """Run one command line; gives the exit status."""
     try:
@@ -61,11 +57,7 @@ def main(argv: list[str]) -> int:
 
 
 def _main(argv: list[str]) -> int:
-    parser = _Parser(
-        prog="python -m affectjax.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("python -m affectjax.report", __doc__)
     parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="what training left")
     parser.add_argument("--paper", help=", ".join(tables.names()))
     parser.add_argument("--out", metavar="DIR", help="write the files here")
