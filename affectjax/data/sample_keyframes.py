@@ -51,6 +51,7 @@ class Size:
 SIZES = {
     "quick": Size(4, {"train": 48, "test": 16}),
     "study": Size(5, {"train": 200, "test": 100}),
+    "large": Size(5, {"train": 2000, "test": 100}),  # where attention learns the place
 }
 
 
