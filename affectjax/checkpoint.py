@@ -8,7 +8,6 @@ SHA-256 of its own. A flipped bit anywhere leads to an error or a fallback, or c
     python -m affectjax.checkpoint verify DIR    # exit code 0: all good; 2: names what is bad
 """
 
-import argparse
 import hashlib
 import json
 import math
@@ -24,9 +23,10 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jax.experimental import multihost_utils
 
-from affectjax import errors
+from affectjax import errors, exits
 from affectjax.digest import digests
 from affectjax.errors import UserError
+from affectjax.flags import Parser
 from affectjax.sharding import named_leaves
 from affectjax.state import as_plain, from_plain
 
@@ -467,8 +467,11 @@ def _verify(directory: epath.Path) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = argparse.ArgumentParser("python -m affectjax.checkpoint", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    return exits.of(_main, argv)
+
+
+def _main(argv: list[str] | None) -> int:
+    parser = Parser("python -m affectjax.checkpoint", __doc__)
     parser.add_argument("command", choices=("list", "verify"))
     parser.add_argument("directory", help="a workdir, or its folder `checkpoints`")
     values = parser.parse_args(argv)
@@ -476,8 +479,7 @@ def main(argv: list[str] | None = None) -> int:
     if not steps(directory):
         directory = directory / "checkpoints"
     if not steps(directory):
-        print(f"error: {UserError('There is no checkpoint', values.directory)}", file=sys.stderr)
-        return errors.BAD_INPUT
+        raise UserError("there is no checkpoint", values.directory)
     return {"list": _list, "verify": _verify}[values.command](directory)
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from affectjax import exits
 from affectjax.backbones import catalogue, checkpoint_files, weights
 from affectjax.backbones.preprocess import named
 from affectjax.backbones.torch_state import State
-from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 
 MODELS = ("vaanet", "cten")
@@ -86,6 +87,10 @@ def told(name: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
+    return exits.of(_main, argv)
+
+
+def _main(argv: list[str] | None) -> int:
     parser = Parser(
         "python -m affectjax.convert",
         __doc__,
@@ -100,17 +105,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--classes", help="of a whole model, in its order: joy,fear,...")
     parser.add_argument("--positive", help="those of the classes whose polarity is positive")
-    try:
-        flags = parser.parse_args(argv)
-        arguments = {"normalisation": flags.normalisation} if flags.normalisation else {}
-        if flags.name in MODELS:
-            return _whole(flags, arguments)
-        if flags.classes or flags.positive:
-            raise UserError("--classes and --positive are for whole models", flags.name)
-        made, about = convert(flags.name, flags.checkpoints, flags.out, **arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
+    flags = parser.parse_args(argv)
+    arguments = {"normalisation": flags.normalisation} if flags.normalisation else {}
+    if flags.name in MODELS:
+        return _whole(flags, arguments)
+    if flags.classes or flags.positive:
+        raise UserError("--classes and --positive are for whole models", flags.name)
+    made, about = convert(flags.name, flags.checkpoints, flags.out, **arguments)
     count = sum(array.size for array in weights.flat(made.variables).values())
     print(f"{flags.out}: {flags.name}, {count:,} numbers, weights {about['weights'][:16]}")
     return COMPLETE

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -149,16 +150,29 @@ def _named(service, processes: list[int]) -> list[str]:
 
 
 class Stop:
-    """Turns SIGTERM (and one Ctrl-C) into a step on which all processes stop together."""
+    """Turns SIGTERM (and one Ctrl-C) into a moment at which all processes stop together.
+
+    One serves all runs of a command: what is asked at the end of one is heard before the next.
+    """
 
     def __init__(self):
         self._asked = False
         self._several = jax.process_count() > 1
-        self._before = {}
-        # With several processes jax's own service hears SIGTERM and finds the common step.
+        self._moments = itertools.count()
+
+    @contextlib.contextmanager
+    def listening(self):
+        """Hear the signals inside; those who had them before have them again after."""
+        before = {}
+        # With several processes jax's own service hears SIGTERM and finds the common moment.
         for number in [signal.SIGINT] if self._several else [signal.SIGTERM, signal.SIGINT]:
             with contextlib.suppress(ValueError):  # not the main thread: the caller stops us
-                self._before[number] = signal.signal(number, self._ask)
+                before[number] = signal.signal(number, self._ask)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _ask(self, number, _frame) -> None:
         if number == signal.SIGINT and self._asked:
@@ -168,16 +182,12 @@ class Stop:
             os.kill(os.getpid(), signal.SIGTERM)
         print("stopping: the state is saved first", file=sys.stderr, flush=True)
 
-    def agreed(self, step: int) -> bool:
-        """True when all processes are to stop before running `step`; call once a step."""
+    def agreed(self) -> bool:
+        """True when all processes are to stop here; all call it at the same places."""
+        moment = next(self._moments)
         if self._several:
-            return multihost_utils.reached_preemption_sync_point(step)
+            return multihost_utils.reached_preemption_sync_point(moment)
         return self._asked
-
-    def close(self) -> None:
-        """Give the signals back to those who had them before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

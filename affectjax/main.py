@@ -4,7 +4,6 @@ Exit status: 0 complete, 2 bad input (one line says what), 75 stopped early in g
 started again, 1 anything unexpected.
 """
 
-import errno
 import json
 import math
 import os
@@ -16,11 +15,11 @@ import traceback
 
 from absl import flags
 
-from affectjax import bounds, configlib
-from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, BadRecord, UserError
+from affectjax import bounds, configlib, exits
+from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, UserError
 
 MODES = ("train", "eval", "export", "plan")
-STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+AGAIN = "the same command goes on from the last checkpoint"
 # Keys that may differ when a run goes on: they change where and how fast, not what is computed.
 MOVABLE = (
     "data.dir",
@@ -69,24 +68,7 @@ def main(argv: list[str]) -> int:
     """Run one command line; gives the exit status."""
     undo = _stop_at_once()
     try:
-        return _main(argv)
-    except (UserError, BadRecord) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return FAULT
-    except OSError as error:
-        if error.errno not in STORAGE:
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"error: {error.strerror}{where}. Free some space or make the place writable; the same "
-            "command goes on from the last checkpoint.",
-            file=sys.stderr,
-            flush=True,
-        )
-        return BAD_INPUT
+        return exits.told(_main, argv, again=AGAIN)
     finally:
         undo()
 
@@ -185,8 +167,12 @@ def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
     hosts.agree(json.dumps(_bound(config)), "the config", "Give every process the same flags.")
     recipe = recipes.of(config)
     finished: dict[str, dict] = {}
+    stop = hosts.Stop()
     with hosts.sole_use(workdir):
         while (run := recipe.next_run(config, finished)) is not None:
+            if stop.agreed():
+                hosts.say("stopped between two runs; the same command goes on")
+                return REQUEUE
             folder = workdir / run.name
             result = folder / "result.json"
             if result.exists() and (folder / "export" / "model.safetensors").exists():
@@ -197,7 +183,7 @@ def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
             if run.name:
                 hosts.say(f"\nnext of this recipe: {run.name}")
             try:
-                finished[run.name] = train.run(run.config, folder, run.init_from)
+                finished[run.name] = train.run(run.config, folder, run.init_from, stop)
             except train.Stopped as stopped:
                 hosts.say(str(stopped))
                 return REQUEUE

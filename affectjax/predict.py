@@ -13,11 +13,11 @@ import contextlib
 import json
 import os
 import pathlib
-import signal
 import sys
 import time
 
-from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, UserError
+from affectjax import exits
+from affectjax.errors import COMPLETE, FAULT, UserError
 from affectjax.flags import Parser
 
 SOME_FAILED = FAULT
@@ -25,30 +25,8 @@ SOME_FAILED = FAULT
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        signal.signal(signal.SIGTERM, _interrupt)
-    except ValueError:  # not the main thread: the caller stops us
-        before = None
-    try:
-        return _main(_parser().parse_args(argv))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\nstopped: finished videos are kept; the same command goes on from there",
-              file=sys.stderr, flush=True)  # fmt: skip
-        return REQUEUE
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return FAULT
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number, frame):
-    raise KeyboardInterrupt
+    again = "finished videos are kept; the same command goes on from there"
+    return exits.of(_main, argv, again=again)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     return found  # fmt: skip
 
 
-def _main(flags: argparse.Namespace) -> int:
+def _main(argv: list[str] | None) -> int:
+    flags = _parser().parse_args(argv)
     chosen = _checked(flags)
     if flags.out is None:
         raise UserError("--out is missing", mend="Say --out=DIR, where the pages are to go.")

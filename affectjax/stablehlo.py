@@ -25,37 +25,38 @@ import os
 import pathlib
 import sys
 
-from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax import exits
+from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 FORMAT = 1
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    try:
-        parser = Parser("python -m affectjax.stablehlo", __doc__)
-        parser.add_argument("export", metavar="EXPORT", help="what training left in `export`")
-        parser.add_argument("--out", metavar="DIR", help="where to write; the export if unset")
-        parser.add_argument("--batch", type=int, default=0, help="one size; any if unset")
-        parser.add_argument("--platforms", default=",".join(PLATFORMS), help="of the program")
-        given = parser.parse_args(argv)
-        platforms = given.platforms.split(",")
-        if unknown := [name for name in platforms if name not in PLATFORMS]:
-            raise UserError(
-                f"there is no platform '{unknown[0]}'",
-                "--platforms",
-                f"Use {', '.join(PLATFORMS)}.",
-            )
-        if not 0 <= given.batch < 2**31:
-            raise UserError(f"a batch of {given.batch} cannot be", "--batch")
-        for path in write(given.export, given.out or given.export, given.batch, platforms):
-            print(path)
-        return COMPLETE
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
+    return exits.of(_main, argv)
+
+
+def _main(argv: list[str] | None) -> int:
+    parser = Parser("python -m affectjax.stablehlo", __doc__)
+    parser.add_argument("export", metavar="EXPORT", help="what training left in `export`")
+    parser.add_argument("--out", metavar="DIR", help="where to write; the export if unset")
+    parser.add_argument("--batch", type=int, default=0, help="one size; any if unset")
+    parser.add_argument("--platforms", default=",".join(PLATFORMS), help="of the program")
+    given = parser.parse_args(argv)
+    platforms = given.platforms.split(",")
+    if unknown := [name for name in platforms if name not in PLATFORMS]:
+        raise UserError(
+            f"there is no platform '{unknown[0]}'",
+            "--platforms",
+            f"Use {', '.join(PLATFORMS)}.",
+        )
+    if not 0 <= given.batch < 2**31:
+        raise UserError(f"a batch of {given.batch} cannot be", "--batch")
+    for path in write(given.export, given.out or given.export, given.batch, platforms):
+        print(path)
+    return COMPLETE
 
 
 def write(export, out, batch: int = 0, platforms=PLATFORMS) -> list[pathlib.Path]:

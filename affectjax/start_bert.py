@@ -15,7 +15,8 @@ import sys
 
 import numpy as np
 
-from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax import exits
+from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 
 THEIRS = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")  # what PAD, UNKNOWN, START and MASK are called there
@@ -23,16 +24,16 @@ THEIRS = ("[PAD]", "[UNK]", "[CLS]", "[MASK]")  # what PAD, UNKNOWN, START and M
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
+    return exits.of(_main, argv)
+
+
+def _main(argv: list[str] | None) -> int:
     parser = Parser("python -m affectjax.start_bert", __doc__)
     parser.add_argument("weights", metavar="WEIGHTS")
     parser.add_argument("vocabulary", metavar="VOCABULARY")
     parser.add_argument("--out", required=True, metavar="DIR")
-    try:
-        flags = parser.parse_args(argv)
-        made = write(*map(pathlib.Path, (flags.weights, flags.vocabulary, flags.out)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
+    flags = parser.parse_args(argv)
+    made = write(*map(pathlib.Path, (flags.weights, flags.vocabulary, flags.out)))
     print(f"{flags.out}: say these to the training\n  --config.train.init_from={flags.out} {made}")
     return COMPLETE
 

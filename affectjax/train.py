@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -72,11 +71,15 @@ def run(
     config: config_dict.ConfigDict,
     workdir: pathlib.Path,
     init_from: str | tuple[str, ...] | None = None,
+    stop: hosts.Stop | None = None,
 ) -> dict:
     """Train until the steps are done; gives the result that is also written to result.json."""
     settings = Settings(**configlib.arguments(config.train))
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
-    return Training(config, settings, mesh, workdir, init_from).run()
+    stop = stop or hosts.Stop()
+    training = Training(config, settings, mesh, workdir, init_from)
+    with stop.listening():
+        return training.run(stop)
 
 
 def export_newest(config: config_dict.ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
@@ -233,10 +236,9 @@ class Training:
         hosts.say(sharding.table(first["params"], self.mesh))
         return first, like
 
-    def run(self) -> dict:
+    def run(self, stop: hosts.Stop) -> dict:
         """All steps that are left, then evaluation on the test part and the export."""
         begin = self._resume()
-        stop = hosts.Stop()
         self.watchdog = watchdog.Watchdog(
             self.workdir / ".alive",
             self.settings.stuck_after,
@@ -261,7 +263,6 @@ class Training:
             if not lost:  # else a save under way would wait for the one that has gone
                 with contextlib.suppress(Exception):  # it ends; an error is on its way
                     self.saves.close()
-            stop.close()
             self.watchdog.close()
             self.log.close()
 
@@ -324,7 +325,7 @@ class Training:
 
         pending, facts, batch = None, *fetch()
         for step in range(begin, self.steps):
-            if stop.agreed(step):
+            if stop.agreed():
                 self._settle(pending, timer)
                 self.saves.save(step, self.state, self.host)
                 self.saves.wait()
@@ -416,12 +417,11 @@ class Training:
                 self.data.parts[part], self.examples, bad_records=self.settings.bad_records
             )
         params, model_state = self._weights(self.state)
-        ticks = itertools.count(self.steps)
         step = int(self.state["step"])
 
         def beat():
             self.watchdog.beat(f"scoring {part}", step)
-            if stop and stop.agreed(next(ticks)):
+            if stop and stop.agreed():
                 raise Stopped(f"stopped while scoring {part}; the same command goes on")
 
         metrics, arrays, ids = evaluate.evaluate(

@@ -9,18 +9,17 @@ what was finished stays finished. Exit status: 0 complete, 2 bad input (one line
 stopped before the end, 1 anything unexpected.
 """
 
-import argparse
 import importlib
 import inspect
 import json
 import pathlib
-import signal
 import sys
 import time
 from typing import Any
 
+from affectjax import exits
 from affectjax.data import records
-from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
+from affectjax.errors import COMPLETE, UserError
 from affectjax.media import extractor as extractors
 from affectjax.progress import Progress, duration
 from data_prep import (
@@ -42,33 +41,12 @@ from data_prep.plan import Plan, Request
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        signal.signal(signal.SIGTERM, _interrupt)
-    except ValueError:  # not the main thread: the caller stops us
-        before = None
-    try:
-        return _main(command.parser(__doc__).parse_args(argv))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print(
-            "\nstopped: what is finished is kept; the same command goes on from there",
-            file=sys.stderr,
-            flush=True,
-        )
-        return REQUEUE
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+    again = "what is finished is kept; the same command goes on from there"
+    return exits.of(_main, argv, again=again)
 
 
-def _interrupt(number, frame):
-    raise KeyboardInterrupt
-
-
-def _main(flags: argparse.Namespace) -> int:
+def _main(argv: list[str] | None) -> int:
+    flags = command.parser(__doc__).parse_args(argv)
     if flags.out is None:
         raise UserError("--out is missing", mend="Say --out=DIR, the dataset's folder.")
     out = pathlib.Path(flags.out).absolute()

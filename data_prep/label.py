@@ -20,7 +20,8 @@ import collections
 import pathlib
 import sys
 
-from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
+from affectjax import exits
+from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 from data_prep import command, find, place
 from data_prep.labelling import answers, corpus, project, rounds
@@ -31,22 +32,7 @@ STEPS = ("start", "ask", "read", "round", "status", "corpus")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    try:
-        flags, further = parser().parse_known_args(argv)
-        stray = [word for word in further if not word.startswith("--config.")]
-        if stray or (further and flags.step != "round"):
-            raise UserError(f"there is no flag {(stray or further)[0]}", mend="See --help.")
-        return _main(flags, further)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from there", file=sys.stderr, flush=True)
-        return REQUEUE
-    except SystemExit as left:
-        if isinstance(left.code, int):
-            return left.code
-        raise
+    return exits.of(_main, argv)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,7 +55,11 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def _main(flags: argparse.Namespace, further: list[str]) -> int:
+def _main(argv: list[str] | None) -> int:
+    flags, further = parser().parse_known_args(argv)
+    stray = [word for word in further if not word.startswith("--config.")]
+    if stray or (further and flags.step != "round"):
+        raise UserError(f"there is no flag {(stray or further)[0]}", mend="See --help.")
     if flags.step not in STEPS:
         raise UserError(f"there is no step {flags.step!r}", mend=find.nearest(flags.step, STEPS))
     if not flags.project:

@@ -8,7 +8,6 @@ Bilibili's XML under the same stem. `clips.csv` says where each clip stands: id,
 source), split, label, start and end in seconds. A run that was stopped goes on where it was.
 """
 
-import argparse
 import csv
 import io
 import json
@@ -18,9 +17,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
+from affectjax import exits
 from affectjax.data import sample
 from affectjax.data.sample_comments import vocabulary
-from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE, UserError
+from affectjax.errors import COMPLETE, UserError
+from affectjax.flags import Parser
 from affectjax.media import workers as workers_lib
 from data_prep import render
 
@@ -142,11 +143,11 @@ def write_records(out: str, size: str, seed: int, format: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep.sample",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    return exits.of(_main, argv)
+
+
+def _main(argv: list[str] | None) -> int:
+    parser = Parser("python -m data_prep.sample", __doc__)
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
     parser.add_argument("--size", default="quick", choices=list(sample.SIZES))
     parser.add_argument("--seed", type=int, default=0, help="another seed, other stories")
@@ -156,33 +157,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--records", action="store_true", help="write records, not videos")
     parser.add_argument("--format", choices=["tfrecord", "array_record"], help="of the records")
     flags = parser.parse_args(argv)
-    try:
-        if flags.records:
-            if flags.sources or flags.workers or flags.splits:
-                raise UserError("--sources, --splits and --workers are for videos", "--records")
-            form = flags.format or "tfrecord"
-            print(write_records(flags.out, flags.size, flags.seed, form))
-        else:
-            if flags.format:
-                raise UserError("--format is for records", "--format", "Add --records.")
-            for name, value in (("--sources", flags.sources), ("--workers", flags.workers)):
-                if value is not None and value < 1:
-                    raise UserError(f"{name} must be at least 1, not {value}", name)
-            only = tuple(filter(None, (flags.splits or "").split(",")))
-            written = write_videos(
-                flags.out, flags.size, flags.seed, flags.sources, flags.workers, only
-            )
-            made = 0
-            for made, path in enumerate(written, 1):
-                print(f"\rmade {made}: {path}", end="", file=sys.stderr, flush=True)
-            print(file=sys.stderr)
-            print(f"{flags.out}: made {made} videos; {TABLE} lists the clips of all")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\nstopped: the same command goes on from here", file=sys.stderr, flush=True)
-        return REQUEUE
+    if flags.records:
+        if flags.sources or flags.workers or flags.splits:
+            raise UserError("--sources, --splits and --workers are for videos", "--records")
+        form = flags.format or "tfrecord"
+        print(write_records(flags.out, flags.size, flags.seed, form))
+    else:
+        if flags.format:
+            raise UserError("--format is for records", "--format", "Add --records.")
+        for name, value in (("--sources", flags.sources), ("--workers", flags.workers)):
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, not {value}", name)
+        only = tuple(filter(None, (flags.splits or "").split(",")))
+        written = write_videos(
+            flags.out, flags.size, flags.seed, flags.sources, flags.workers, only
+        )
+        made = 0
+        for made, path in enumerate(written, 1):
+            print(f"\rmade {made}: {path}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        print(f"{flags.out}: made {made} videos; {TABLE} lists the clips of all")
     return COMPLETE
 
 

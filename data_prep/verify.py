@@ -4,14 +4,15 @@ DIR is a dataset (its finished items beside it are looked at too) or a folder of
 0 when all is well, 2 with the name of each thing that is damaged.
 """
 
-import argparse
 import hashlib
 import pathlib
 import sys
 from collections.abc import Iterator
 
+from affectjax import exits
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, BadRecord, UserError
+from affectjax.flags import Parser
 from data_prep import items
 
 
@@ -58,7 +59,11 @@ def store(folder: pathlib.Path) -> Iterator[tuple[str, str | None]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.verify", description=__doc__)
+    return exits.of(_main, argv)
+
+
+def _main(argv: list[str] | None) -> int:
+    parser = Parser("python -m data_prep.verify", __doc__)
     parser.add_argument("folder", metavar="DIR")
     folder = pathlib.Path(parser.parse_args(argv).folder).absolute()
     beside = folder.with_name(f"{folder.name}.items")

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax import exits
+from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 from data_prep import find, items
 from data_prep.builders import labelled
@@ -33,6 +34,10 @@ COLUMNS = ("id", "video", "group", "label", "start", "end")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
+    return exits.of(_main, argv)
+
+
+def _main(argv: list[str] | None) -> int:
     parser = Parser("python -m data_prep.video_tasks", __doc__)
     ways = parser.add_subparsers(dest="way", required=True)
     give = ways.add_parser("give", help="videos to Label Studio")
@@ -43,23 +48,19 @@ def main(argv: list[str] | None = None) -> int:
     take = ways.add_parser("take", help="annotations from Label Studio")
     take.add_argument("export", metavar="EXPORT.json", type=pathlib.Path)
     take.add_argument("--out", required=True, type=pathlib.Path, metavar="CSV")
-    try:
-        given = parser.parse_args(argv)
-        if given.way == "give":
-            classes = [name.strip() for name in given.classes.split(",") if name.strip()]
-            tasks = of_folder(given.videos, classes, given.url)
-            _save(given.out / "label_studio.xml", interface(classes).encode())
-            _save(given.out / "tasks.json", json.dumps(tasks, indent=1).encode())
-            print(f"{len(tasks)} tasks in {given.out / 'tasks.json'}")
-        else:
-            rows, older = from_export(given.export)
-            _save(given.out, as_table(rows).encode())
-            said = f", {older} older annotations left out" if older else ""
-            print(f"{len(rows)} clips in {given.out}{said}")
-        return COMPLETE
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
+    given = parser.parse_args(argv)
+    if given.way == "give":
+        classes = [name.strip() for name in given.classes.split(",") if name.strip()]
+        tasks = of_folder(given.videos, classes, given.url)
+        _save(given.out / "label_studio.xml", interface(classes).encode())
+        _save(given.out / "tasks.json", json.dumps(tasks, indent=1).encode())
+        print(f"{len(tasks)} tasks in {given.out / 'tasks.json'}")
+    else:
+        rows, older = from_export(given.export)
+        _save(given.out, as_table(rows).encode())
+        said = f", {older} older annotations left out" if older else ""
+        print(f"{len(rows)} clips in {given.out}{said}")
+    return COMPLETE
 
 
 def interface(classes: Sequence[str]) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import affectjax
-from affectjax import along, assemble, initialise, recipes
-from affectjax.errors import COMPLETE, UserError
+from affectjax import along, assemble, initialise, recipes, train
+from affectjax.errors import COMPLETE, REQUEUE, UserError
 from affectjax.main import main
 from affectjax.progressive import validation
 from affectjax.report import clip_pictures, looking, runs
@@ -290,6 +290,25 @@ def test_killed_in_three_stages_it_ends_with_the_same_bits(trained):
     assert start(trained, "killed").wait(600) == COMPLETE
     found = digests(trained / "killed")
     assert len(found) == 6 and found == digests(trained / "run")
+
+
+@pytest.mark.slow
+def test_what_asks_to_stop_at_the_end_of_a_run_is_heard_before_the_next(
+    trained, monkeypatch, capsys
+):
+    """SIGTERM while a stage is being exported: it is finished, and the next does not begin."""
+    monkeypatch.chdir(trained)
+    written = train.Training.export
+
+    def export(self, metrics):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return written(self, metrics)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Training, "export", export)
+        assert main(["main", *TINY, "--workdir=asked"]) == REQUEUE
+    assert "stopped between two runs" in capsys.readouterr().out
+    assert [*digests(pathlib.Path("asked"))] == ["seed-0/stages/tune-action"]
 
 
 @pytest.mark.slow

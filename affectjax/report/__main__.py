@@ -26,8 +26,8 @@ import os
 import pathlib
 import sys
 
-from affectjax import tables
-from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, UserError
+from affectjax import exits, tables
+from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 from affectjax.report import (
     beside_papers,
@@ -44,19 +44,12 @@ from affectjax.report import (
 PICTURED = ("vaanet", "cten", "lstc")  # papers that show pictures
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    try:
-        return _main(argv)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return FAULT
+    return exits.of(_main, argv)
 
 
-def _main(argv: list[str]) -> int:
+def _main(argv: list[str] | None) -> int:
     parser = Parser("python -m affectjax.report", __doc__)
     parser.add_argument("workdirs", nargs="*", metavar="WORKDIR", help="what training left")
     parser.add_argument("--paper", help=", ".join(tables.names()))
