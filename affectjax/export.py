@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -23,7 +22,7 @@ from jax.experimental import multihost_utils
 from ml_collections import config_dict
 from safetensors import SafetensorError
 
-from affectjax import assemble, card, configlib, hosts
+from affectjax import assemble, card, configlib, files, hosts
 from affectjax.data import sources
 from affectjax.data.vocabulary import Vocabulary
 from affectjax.errors import UserError
@@ -142,21 +141,16 @@ def save(folder, config, params, model_state, words, dataset, metrics) -> None:
             "lexicon": dataset.metadata.get("lexicon", ""),
             "metrics": metrics,
         }
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
         try:
-            partial.mkdir(parents=True)
-            safetensors.numpy.save_file(arrays, partial / "model.safetensors")
-            if words is not None:
-                words.save(partial / "vocabulary.txt")
-            about["files"] = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
-            (partial / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-            count = sum(v.size for k, v in arrays.items() if k.startswith("params/"))
-            (partial / "README.md").write_text(card.text(about, count))
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(partial, folder)
+            with files.folder(folder) as made:
+                safetensors.numpy.save_file(arrays, made / "model.safetensors")
+                if words is not None:
+                    words.save(made / "vocabulary.txt")
+                about["files"] = {path.name: _sha256(path) for path in sorted(made.iterdir())}
+                (made / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
+                count = sum(v.size for k, v in arrays.items() if k.startswith("params/"))
+                (made / "README.md").write_text(card.text(about, count))
         except (OSError, SafetensorError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
             raise UserError("the export cannot be written", str(folder), str(error)) from error
     hosts.barrier("export written")
 

@@ -6,12 +6,12 @@ was stopped and resumed as in one that never was.
 
 import json
 import math
-import os
 import pathlib
 import struct
 import sys
 import time
 
+from affectjax import files
 from affectjax.data import tfrecord
 
 
@@ -42,10 +42,7 @@ class Log:
             except (ValueError, KeyError, TypeError):  # the line a kill cut in the middle
                 break
             kept.append(line + "\n")
-        text = "".join(kept)
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(text)
-        os.replace(partial, self.path)
+        files.put(self.path, "".join(kept))
 
     def write(self, step: int, split: str, values: dict[str, float]) -> None:
         """One line of metrics; a number that is not finite is written as null."""

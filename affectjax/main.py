@@ -15,7 +15,7 @@ import traceback
 
 from absl import flags
 
-from affectjax import bounds, configlib, exits
+from affectjax import bounds, configlib, exits, files
 from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, UserError
 
 MODES = ("train", "eval", "export", "plan")
@@ -340,9 +340,7 @@ def _claim(workdir: pathlib.Path, config, asked: dict | None = None) -> None:
 
 
 def _write_json(path: pathlib.Path, value: dict) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1))
-    os.replace(partial, path)
+    files.put(path, json.dumps(value, indent=1))
 
 
 def _help() -> int:

@@ -16,7 +16,7 @@ import pathlib
 import sys
 import time
 
-from affectjax import exits
+from affectjax import exits, files
 from affectjax.errors import COMPLETE, FAULT, UserError
 from affectjax.flags import Parser
 
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 def _main(argv: list[str] | None) -> int:
     flags = _parser().parse_args(argv)
     chosen = _checked(flags)
-    if flags.out is None:
+    if not flags.out:
         raise UserError("--out is missing", mend="Say --out=DIR, where the pages are to go.")
     out = pathlib.Path(flags.out).absolute()
     from affectjax.predicting import videos as naming
@@ -187,6 +187,8 @@ def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
                 seconds += cards[video.name]["duration"]
                 page = writing.place(out, video.name, ".html")
                 progress.line(f"{video.name}: {cards[video.name]['headline']} ({page})")
+                for note in cards[video.name]["notes"]:
+                    progress.line(f"  note: {note}")
             progress.step()
     finally:
         progress.close()
@@ -194,7 +196,7 @@ def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
     ordered = [cards[video.name] for video in videos if video.name in cards]
     about = f"Predicted by {predictor.model['name']} ({predictor.export.folder})."
     with _writing(out):
-        writing.put(out / writing.INDEX, index.render(ordered, bad, about).encode())
+        files.put(out / writing.INDEX, index.render(ordered, bad, about).encode())
     if seconds:
         print(f"{duration(seconds)} of video in {duration(took)}", end="; ")
     print(f"open {out / writing.INDEX}", flush=True)

@@ -21,12 +21,12 @@ package flatbuffers must be installed, here and where it is served.
 """
 
 import json
-import os
 import pathlib
 import sys
 
 from affectjax import exits
 from affectjax.errors import COMPLETE, UserError
+from affectjax.files import put
 from affectjax.flags import Parser
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -65,17 +65,15 @@ def write(export, out, batch: int = 0, platforms=PLATFORMS) -> list[pathlib.Path
 
     loaded = exports.load(export)
     program, about = of_export(loaded, batch, platforms)
-    files = {
+    content = {
         "serving.stablehlo": bytes(_serialized(program)),
         "serving.json": json.dumps(about, indent=1).encode(),
     }
     out, written = pathlib.Path(out), []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            partial = out / f"{name}.partial"
-            partial.write_bytes(data)
-            os.replace(partial, out / name)
+        for name, data in content.items():
+            put(out / name, data)
             written.append(out / name)
     except OSError as error:
         raise UserError(

@@ -10,12 +10,11 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import shutil
 import sys
 
 import numpy as np
 
-from affectjax import exits
+from affectjax import exits, files
 from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 
@@ -64,19 +63,15 @@ def write(weights: pathlib.Path, vocabulary: pathlib.Path, out: pathlib.Path) ->
     }
     if out.exists():
         raise UserError("There is something already", str(out), "Name another --out.")
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        safetensors.numpy.save_file(arrays, partial / "model.safetensors")
-        words.save(partial / "vocabulary.txt")
-        about["files"] = {
-            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in partial.iterdir()
-        }
-        (partial / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-        partial.rename(out)
+        with files.folder(out) as made:
+            safetensors.numpy.save_file(arrays, made / "model.safetensors")
+            words.save(made / "vocabulary.txt")
+            about["files"] = {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in made.iterdir()
+            }
+            (made / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise UserError("the export cannot be written", str(out), str(error)) from error
     return f'"--config.model.network={sizes}"'
 

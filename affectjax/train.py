@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import pathlib
 
 import jax
@@ -20,6 +19,7 @@ from affectjax import (
     configlib,
     evaluate,
     export,
+    files,
     hosts,
     initialise,
     logs,
@@ -498,9 +498,7 @@ class Training:
             result["metrics"] = _plain(scores)
         result["export"] = str(self.export(result["metrics"]))
         if hosts.is_first():
-            partial = self.workdir / "result.partial"
-            partial.write_text(json.dumps(result, indent=1))
-            os.replace(partial, self.workdir / "result.json")
+            files.put(self.workdir / "result.json", json.dumps(result, indent=1))
         hosts.barrier("result written")
         return result
 

@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from affectjax import files
 from affectjax.errors import UserError
 
 MEMO = "digests.jsonl"
@@ -136,7 +136,8 @@ class Store:
 
     def _put(self, path: pathlib.Path, data: bytes) -> None:
         with _disk(self.folder):
-            replace(path, data)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.put(path, data)
 
     def sweep(self) -> None:
         """Remove what processes that were killed an hour ago or longer left half-written."""
@@ -144,21 +145,6 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > STALE:
                     path.unlink()
-
-
-def replace(path: pathlib.Path, data: bytes) -> None:
-    """Make `path` a file with these bytes at one stroke, and only when they are on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with open(partial, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def load(path: pathlib.Path) -> Item:

@@ -27,6 +27,7 @@ from data_prep import command, find, place
 from data_prep.labelling import answers, corpus, project, rounds
 
 CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "danmaku_comments.py"
+DOUBTFUL = 0.6  # a balanced accuracy; guessing has 0.5
 STEPS = ("start", "ask", "read", "round", "status", "corpus")
 
 
@@ -116,12 +117,21 @@ def _round(flags: argparse.Namespace, found: project.Project, further: list[str]
     outcome = rounds.run(found, flags.config, further, flags.count)
     print(f"round {outcome.project.round}")
     for emotion, (yes, no) in outcome.accepted.items():
-        print(f"  {emotion:16} {yes:8} accepted as yes, {no:8} as no")
+        print(f"  {emotion:16} {yes:8} accepted as yes, {no:8} as no{_held_out(outcome, emotion)}")
     if outcome.files:
         print(f"{len(outcome.asked)} comments wait for people")
         _queued(outcome.files)
     else:
         print("no comment waits for people")
+
+
+def _held_out(outcome: rounds.Outcome, emotion: str) -> str:
+    """How far the classifier is to be trusted, by the comments of people that it never saw."""
+    if emotion not in outcome.held_out:
+        return "; no held-out comments say how well"
+    score, count = outcome.held_out[emotion]
+    doubt = ": little better than guessing" if score < DOUBTFUL else ""
+    return f"; balanced accuracy {score:.2f} on {count} held out{doubt}"
 
 
 def _queued(files: list[pathlib.Path]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from affectjax import files
 from affectjax.data.sample_world import SEGMENT_SECONDS
 from affectjax.media import lowlevel
 
@@ -154,13 +155,6 @@ def source(item: tuple) -> str:
     path = pathlib.Path(path)
     part = path.with_name(f".{path.name}.part")
     film(features, part)
-    replace(path.with_suffix(".xml"), xml)
+    files.put(path.with_suffix(".xml"), xml)
     os.replace(part, path)  # last: a video that stands has its comments
     return str(path)
-
-
-def replace(path: pathlib.Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from affectjax import files
 from affectjax.data import records
 from affectjax.errors import UserError
-from data_prep import items, report_page
+from data_prep import report_page
 from data_prep.comments import clean
 
 FILE, PAGE = "report.json", "report.html"
@@ -53,7 +54,7 @@ def write(out: pathlib.Path, told: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(page, indent=1, ensure_ascii=False) + "\n"
     for name, said in ((FILE, text), (PAGE, report_page.as_html(page))):
         try:
-            items.replace(out / name, said.encode("utf-8", "backslashreplace"))
+            files.put(out / name, said.encode("utf-8", "backslashreplace"))
         except OSError as error:
             mend = "The dataset is whole; free space there and start the same command again."
             what = f"The report cannot be written: {error.strerror}"
@@ -211,6 +212,9 @@ def summary(page: Mapping[str, Any]) -> str:
             f"  {split}: {found['clips']} clips of {found['groups']} groups, {hours:.2f} h"
             f"{comments}"
         )
+        if "labels" in found:  # a label that somebody misspelt shows here as a class of its own
+            counts = ", ".join(f"{name} {count}" for name, count in found["labels"].items())
+            lines.append(f"    {counts}")
     for m, found in page["modalities"].items():
         odd = [f"{len(found['constant features'])} constant features"] if found.get(
             "constant features") else []  # fmt: skip

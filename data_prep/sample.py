@@ -14,15 +14,16 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from affectjax import exits
+from affectjax import exits, files
 from affectjax.data import sample
 from affectjax.data.sample_comments import vocabulary
 from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
 from affectjax.media import workers as workers_lib
+from affectjax.progress import Progress
 from data_prep import render
 
 SETTINGS = "sample.json"
@@ -91,8 +92,8 @@ def write_videos(
     count: int | None = None,
     workers: int | None = None,
     only: Sequence[str] = (),
-) -> Iterator[str]:
-    """Names each video that was made; what stands already is left alone."""
+) -> int:
+    """How many videos were made; what stands already is left alone."""
     if unknown := [split for split in only if split not in sample.SIZES[size].sources]:
         known = ", ".join(sample.SIZES[size].sources)
         raise UserError(f"The size {size} has no split {unknown[0]!r}", mend=f"It has {known}.")
@@ -108,12 +109,15 @@ def write_videos(
     items = (
         (path, [c.features for c in clips], comments(clips)) for path, clips in missing.items()
     )
+    progress = Progress("videos", len(missing))
     for item, found in workers_lib.work(items, render.source, workers or os.cpu_count() or 1):
         if isinstance(found, workers_lib.Failure):
             raise UserError(f"A video could not be made: {found}", item[0])
-        yield found
+        progress.step()
+    progress.close()
     standing = sources(stories, None).items()
-    render.replace(out / TABLE, table({g: s for g, s in standing if (out / f"{g}.mp4").exists()}))
+    files.put(out / TABLE, table({g: s for g, s in standing if (out / f"{g}.mp4").exists()}))
+    return len(missing)
 
 
 def _claim(out: pathlib.Path, settings: str) -> None:
@@ -122,10 +126,10 @@ def _claim(out: pathlib.Path, settings: str) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not place.exists():
-            if any(not found.name.endswith(".part") for found in out.iterdir()):
+            if any(not found.name.endswith((".part", ".partial")) for found in out.iterdir()):
                 mend = "Choose an empty or a new folder."
                 raise UserError("The folder holds something else", str(out), mend)
-            render.replace(place, settings)
+            files.put(place, settings)
         if place.read_text() != settings:
             mend = "Choose another folder, or the size and seed that it was made with."
             raise UserError("The folder holds another sample", str(place), mend)
@@ -169,13 +173,7 @@ def _main(argv: list[str] | None) -> int:
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}", name)
         only = tuple(filter(None, (flags.splits or "").split(",")))
-        written = write_videos(
-            flags.out, flags.size, flags.seed, flags.sources, flags.workers, only
-        )
-        made = 0
-        for made, path in enumerate(written, 1):
-            print(f"\rmade {made}: {path}", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
+        made = write_videos(flags.out, flags.size, flags.seed, flags.sources, flags.workers, only)
         print(f"{flags.out}: made {made} videos; {TABLE} lists the clips of all")
     return COMPLETE
 

@@ -14,6 +14,7 @@ the newest counts.
 import csv
 import io
 import json
+import math
 import pathlib
 import sys
 import urllib.parse
@@ -21,10 +22,10 @@ from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from affectjax import exits
+from affectjax import exits, files
 from affectjax.errors import COMPLETE, UserError
 from affectjax.flags import Parser
-from data_prep import find, items
+from data_prep import find
 from data_prep.builders import labelled
 
 WHOLE, SEGMENT = "whole", "segment"  # what the interface calls its two controls
@@ -144,6 +145,8 @@ def _rows(video: str, results: list[dict]) -> list[dict]:
     spans = sorted(
         (float(v["start"]), float(v["end"]), name) for v in marked for name in v["labels"]
     )
+    if wrong := [span for span in spans if not 0 <= span[0] < span[1] < math.inf]:
+        raise ValueError(f"{video} has a segment from {wrong[0][0]:g} to {wrong[0][1]:g}")
     if spans:
         ends = [f"{start:g}-{end:g}" for start, end, _ in spans]
         names = [f"{video}-{end}" + (f"-{i}" if ends.count(end) > 1 else "")
@@ -166,7 +169,8 @@ def as_table(rows: list[dict]) -> str:
 
 def _save(path: pathlib.Path, data: bytes) -> None:
     try:
-        items.replace(path, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.put(path, data)
     except OSError as error:
         what = f"it cannot be written: {error.strerror}"
         raise UserError(what, str(path), "Say another --out.") from error

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from affectjax import files
 from affectjax.backbones import catalogue
 from affectjax.errors import UserError
 
@@ -63,16 +63,11 @@ def save(folder: str | os.PathLike, weights: Weights) -> dict[str, Any]:
         "sources": dict(weights.sources),
         "weights": weights.digest,
     }
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        safetensors.numpy.save_file(arrays, partial / "model.safetensors")
-        (partial / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        with files.folder(folder) as made:
+            safetensors.numpy.save_file(arrays, made / "model.safetensors")
+            (made / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise UserError("The weights cannot be written", str(folder), str(error)) from error
     return about
 

@@ -3,11 +3,10 @@
 import hashlib
 import html
 import json
-import os
 import pathlib
-import shutil
 from typing import Any
 
+from affectjax import files
 from affectjax.errors import UserError
 from affectjax.media.files import said
 from affectjax.predicting import index, page, picture, schema
@@ -77,10 +76,10 @@ def write(out: pathlib.Path, video: Video, made: Timeline, shared: dict[str, Any
     up = html.escape(page.address(out / INDEX, target[".html"]))
     back = f'<a href="{up}">All videos</a>'
     source = _source(out, video, target[".html"], shared["source"])
-    put(target[".png"], picture.png(made))
-    put(target[".csv"], schema.as_csv(made).encode())
-    put(target[".html"], page.render(made, source, beside, back).encode())
-    put(target[".json"], json.dumps(found, ensure_ascii=False, allow_nan=False).encode())
+    files.put(target[".png"], picture.png(made))
+    files.put(target[".csv"], schema.as_csv(made).encode())
+    files.put(target[".html"], page.render(made, source, beside, back).encode())
+    files.put(target[".json"], json.dumps(found, ensure_ascii=False, allow_nan=False).encode())
     return found
 
 
@@ -91,9 +90,7 @@ def _source(out: pathlib.Path, video: Video, target: pathlib.Path, how: str) -> 
     if how == "copy":
         copy = place(out, video.name, video.path.suffix or ".video")
         if copy != video.path:
-            partial = copy.with_name(copy.name + ".partial")
-            shutil.copyfile(video.path, partial)
-            os.replace(partial, copy)
+            files.copy(video.path, copy)
         return page.address(copy, target)
     return page.address(video.path, target)
 
@@ -101,13 +98,3 @@ def _source(out: pathlib.Path, video: Video, target: pathlib.Path, how: str) -> 
 def place(out: pathlib.Path, name: str, ending: str) -> pathlib.Path:
     """A file of a video; a point in the name is part of it."""
     return out / (name + ending)
-
-
-def put(path: pathlib.Path, content: bytes) -> None:
-    """The whole file, or the one that was there."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -22,12 +22,12 @@ are named like them. Exit status: 0, or 2 for bad input, said in one line.
 """
 
 import argparse
-import os
 import pathlib
 import sys
 
 from affectjax import exits, tables
 from affectjax.errors import COMPLETE, UserError
+from affectjax.files import put
 from affectjax.flags import Parser
 from affectjax.report import (
     beside_papers,
@@ -167,9 +167,7 @@ def _write(out: pathlib.Path, files: dict[str, str]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            partial = out / f"{name}.partial"
-            partial.write_text(text)
-            os.replace(partial, out / name)
+            put(out / name, text)
     except OSError as error:
         raise UserError(
             f"the report cannot be written: {error.strerror}", str(out), "Say another --out."

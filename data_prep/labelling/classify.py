@@ -41,6 +41,17 @@ def emotions(exports: Iterable[Any]) -> tuple[str, ...]:
     return tuple(name for one in exports for name in one.config.model.outputs)
 
 
+def scores(exports: Iterable[Any]) -> dict[str, tuple[float, int]]:
+    """{emotion: (balanced accuracy, of how many held-out comments)} where it is defined."""
+    found = {}
+    for one in exports:
+        told = one.about.get("metrics", {})
+        for name in one.config.model.outputs:
+            if (score := told.get(f"balanced_accuracy/{name}")) is not None:
+                found[name] = score, int(told[f"count/{name}"])
+    return found
+
+
 def digest(exports: Iterable[Any]) -> str:
     """Names the classifiers: of all their files."""
     files = sorted(str(sorted(one.about["files"].items())) for one in exports)

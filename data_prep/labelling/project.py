@@ -20,8 +20,8 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from affectjax import files
 from affectjax.errors import UserError
-from data_prep import items
 
 FORMAT = 1
 COMMENTS, LEDGER, PROJECT = "comments.csv", "ledger.jsonl", "project.json"
@@ -173,7 +173,8 @@ def _line(entry: Mapping[str, Any]) -> bytes:
 def save(path: pathlib.Path, data: bytes) -> None:
     """Make a file of these bytes at one stroke; an error says why it could not be."""
     try:
-        items.replace(path, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.put(path, data)
     except OSError as error:
         what = f"The project cannot be written: {error.strerror}"
         mend = "Free space there or allow writing; what stood there is untouched."

@@ -123,6 +123,7 @@ class Outcome:
     accepted: dict[str, tuple[int, int]]  # emotion -> yes, no
     asked: list[str]
     files: list[pathlib.Path]
+    held_out: dict[str, tuple[float, int]]  # emotion -> balanced accuracy, over so many comments
 
 
 def run(found: Project, config: str, flags: Sequence[str] = (), count: int = 0) -> Outcome:
@@ -191,7 +192,7 @@ def judge(found: Project, exports: Sequence[Any], count: int = 0) -> Outcome:
         files = queue.write(after, asked, queues(found), probability, digest)
         entries.append({"round": number, "event": "queue", "queue": queues(found), "ids": asked})
     counts = {emotion: (yes, no) for emotion, (yes, no) in accepted.items()}
-    return Outcome(project.add(found, entries), counts, asked, files)
+    return Outcome(project.add(found, entries), counts, asked, files, classify.scores(exports))
 
 
 def labelled(found: Project) -> list[texts.Row]:

@@ -9,9 +9,10 @@ import pathlib
 import numpy as np
 import pytest
 
+from affectjax import files
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
-from data_prep import assemble, build, builders, find, items, place, report, runner
+from data_prep import assemble, build, builders, find, place, report, runner
 from data_prep.builders import commented
 from data_prep.plan import Found, Plan, Request, Source
 from tests.data_prep import making
@@ -134,7 +135,7 @@ def test_a_full_disk_under_the_report_is_one_line(features, tmp_path, capsys, mo
     def full(path, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(items, "replace", full)
+    monkeypatch.setattr(files, "put", full)
     words = ["import", f"--features={features}", f"--out={tmp_path / 'd'}"]
     assert "No space left on device" in refused(words, capsys)
     assert records.open_dataset(tmp_path / "d").splits == {"train": 2, "test": 2}

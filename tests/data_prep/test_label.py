@@ -109,6 +109,16 @@ def test_people_then_a_model_then_people(begun, sure, capsys):
     assert label.main(["status", f"--project={begun}"]) == COMPLETE
 
 
+def test_a_round_says_how_far_its_classifiers_can_be_trusted(begun, sure):
+    sure[0].about |= {"metrics": {"balanced_accuracy/joy": 0.55, "count/joy": 20.0,
+                                  "balanced_accuracy/fear": None, "count/fear": 20.0}}  # fmt: skip
+    outcome = rounds.judge(project.load(begun), sure)
+    assert outcome.held_out == {"joy": (0.55, 20)}
+    doubtful = "; balanced accuracy 0.55 on 20 held out: little better than guessing"
+    assert label._held_out(outcome, "joy") == doubtful
+    assert label._held_out(outcome, "fear") == "; no held-out comments say how well"
+
+
 def test_a_corpus_holds_people_out_and_learns_from_the_model(begun, sure, tmp_path):
     read(begun, fill(begun / "queue-00.csv", "anna"))
     found = rounds.judge(project.load(begun), sure).project

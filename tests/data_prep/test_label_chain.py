@@ -51,7 +51,8 @@ def test_from_comments_to_distributions(tmp_path, capsys):
     answer(folder / "queue-00.csv", truth)
     assert label.main(["read", *words, f"--answers={folder}/queue-00.csv"]) == COMPLETE
     assert label.main(["round", *words, *QUICK]) == COMPLETE
-    assert "round 1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "round 1" in said and said.count("accepted as yes") == said.count("held out") == 2
     found = project.load(folder)
     model = [entry for entry in found.ledger if entry.get("by") == "model"]
     right = [truth[found.comments[e["id"]].text] == e["emotion"] for e in model if e["value"]]

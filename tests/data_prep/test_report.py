@@ -64,6 +64,7 @@ def test_the_counts_are_those_of_the_records(dataset):
     assert image["deviation"] == pytest.approx(rows.astype(float).std(0).mean(), rel=1e-4)
     said = report.summary(page)
     assert "5 clips of 2 groups" in said and "1 constant features" in said
+    assert "joy 2, fear 1, unknown 2" in said
 
 
 class Page(html.parser.HTMLParser):

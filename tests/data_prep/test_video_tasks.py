@@ -90,6 +90,12 @@ def test_the_newest_annotation_counts_and_segments_go_before_the_whole(tmp_path,
     ]  # fmt: skip
 
 
+MARKED = (
+    '[{"data": {"id": "v"}, "annotations": [{"result": [{"from_name": "segment", '
+    '"value": {"labels": ["joy"], "start": %s}}]}]}]'
+)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -98,6 +104,9 @@ def test_the_newest_annotation_counts_and_segments_go_before_the_whole(tmp_path,
         ('[{"data": {}}]', "task 1"),
         ('[{"data": {"id": "v"}, "annotations": [{"result": [{}]}]}]', "task 1"),
         ("[]", "nothing in the export"),
+        (MARKED % '3, "end": 2', "v has a segment from 3 to 2"),
+        (MARKED % '1, "end": NaN', "v has a segment from 1 to nan"),
+        (MARKED % '-1, "end": 2', "v has a segment from -1 to 2"),
     ],
 )
 def test_an_export_that_is_none_is_one_line(tmp_path, capsys, text, said):

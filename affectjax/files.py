@@ -1,0 +1,52 @@
+"""A file or folder that stands is whole: it is written beside its place, then renamed into it."""
+
+import contextlib
+import os
+import pathlib
+import secrets
+import shutil
+from collections.abc import Iterator
+
+
+def put(path: pathlib.Path, content: bytes | str) -> None:
+    """Make `path` a file of this at one stroke, once all is on the disk; or leave what is there.
+
+    Its folder must be there already: one that was taken away is not made again in silence.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with _beside(path) as partial:
+        with open(partial, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+
+def copy(source: pathlib.Path, path: pathlib.Path) -> None:
+    """The same with another file's content."""
+    with _beside(path) as partial:
+        shutil.copyfile(source, partial)
+        os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def _beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder to fill, which takes the place of `path` when the block ends well."""
+    partial = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
