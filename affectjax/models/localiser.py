@@ -136,7 +136,8 @@ class Localiser(nn.Module):
         inputs = sum(self.modalities.values())
         width = self.projection or inputs
         steps = self.iterations if self.method == "erasing" else 1
-        rows = float(len(batch["weight"]) * self.segments)
+        there = [np.asarray(batch[f"present/{m}"]) for m in self.modalities]
+        rows = float(np.any(there, axis=0).sum())
         return 2 * rows * width * (inputs + steps * len(self.outputs))
 
     def columns(self) -> dict[str, tuple[str, ...]]:

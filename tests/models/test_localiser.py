@@ -165,6 +165,13 @@ def test_an_absent_modality_and_an_empty_row(trained):
         assert all(total[3] == weight[3] == 0 for total, weight in sums.values())
 
 
+def test_flops_are_those_of_the_segments_that_are_there():
+    model = Localiser({"motion": 3, "audio": 2}, OUTPUTS, method="erasing", iterations=2)
+    there = np.array([[1, 1, 0], [1, 0, 0]], bool)
+    batch = {"present/motion": there, "present/audio": np.zeros_like(there)}
+    assert model.flops(batch) == 2 * 3 * 5 * (5 + 2 * len(OUTPUTS))
+
+
 @pytest.mark.parametrize(
     "wrong", [{"method": "x"}, {"iterations": 0}, {"threshold": 2.0}, {"dtype": "int8"}]
 )
