@@ -19,6 +19,7 @@ import pytest
 
 from affectjax import checkpoint, sharding
 from affectjax.checkpoint import Checkpoints
+from affectjax.checkpoint import __main__ as command
 from affectjax.errors import UserError
 
 HERE = pathlib.Path(__file__).resolve()
@@ -247,14 +248,14 @@ def test_remains_of_killed_saves_are_cleared(one):
 
 def test_command_line(one, capsys):
     written("c", one, 1, 2)
-    assert checkpoint.main(["verify", "c"]) == 0
+    assert command.main(["verify", "c"]) == 0
     assert capsys.readouterr().out.split() == ["1:", "good", "2:", "good"]
     spoil("c", 2)
-    assert checkpoint.main(["verify", "c"]) == 2
+    assert command.main(["verify", "c"]) == 2
     assert "2: bad\n  opt/0/mu" in capsys.readouterr().out
-    assert checkpoint.main(["list", "c"]) == 0
+    assert command.main(["list", "c"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
-    assert checkpoint.main(["list", "nowhere"]) == 2
+    assert command.main(["list", "nowhere"]) == 2
 
 
 # ---- a disk that refuses
@@ -411,13 +412,13 @@ def mine(tree):
 print('same', step, mine(found) == mine(placed(4)))
 
 from jax.experimental import multihost_utils
-load = checkpoint._load
+load = checkpoint.restoring._load
 if me == 1:  # one process alone cannot read the newest step
     def refuse(directory, step, *rest):
         if step == 4:
             raise checkpoint.BadCheckpoint('a broken cable')
         return load(directory, step, *rest)
-    checkpoint._load = refuse
+    checkpoint.restoring._load = refuse
 found, host, step = saves.restore(t.like(placed(0)))
 print('agreed', step, host['at'], mine(found) == mine(placed(3)))
 saves.close()
