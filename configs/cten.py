@@ -181,10 +181,10 @@ VARIANTS = {
             "projection": 32,
             "outputs": SAMPLE,
         },
-        "optim": {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "cosine"},
+        "optim": {"optimizer": "adam", "learning_rate": 3e-3, "schedule": "cosine"},
         "examples": {"rows": "mean", "truths": 3},
-        "data": {"sample_story": "keyframes", "sample_size": "study"},
-        "train": {"steps": 600, "evaluate_every": 60, "checkpoint_every": 300},
+        "data": {"sample_story": "keyframes", "sample_size": "large"},
+        "train": {"steps": 1000, "evaluate_every": 100, "checkpoint_every": 500},
         "recipe": {"name": "single"},
     },
 }

@@ -150,15 +150,16 @@ VARIANTS = {
             "cells": 1,
             "spatial": False,
         },
-        "optim": {"learning_rate": 2e-3, "schedule": "cosine"},
+        "optim": {"learning_rate": 3e-3, "schedule": "cosine"},
         "examples": {"rows": "mean", "truths": 3},
-        "data": {"sample_story": "keyframes", "sample_size": "study"},
-        "train": {"steps": 600, "evaluate_every": 60, "checkpoint_every": 300},
+        "data": {"sample_story": "keyframes", "sample_size": "large"},
+        "train": {"steps": 1000, "evaluate_every": 100, "checkpoint_every": 500},
         "recipe": {"name": "single"},
     },
     "space": {
         "model": {"modalities": {"motion": 192, "audio": 16}, "cells": 16, "spatial": True},
-        "data": {"sample_story": "space"},
+        "optim": {"learning_rate": 2e-3},
+        "data": {"sample_story": "space", "sample_size": "study"},
     },
 }
 

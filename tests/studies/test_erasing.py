@@ -9,7 +9,7 @@ from tests.studies import erasing
 def test_the_study_tells_every_score_of_every_model(tmp_path):
     models = {"cten": erasing.RUNS["cten"], "untrimmed": erasing.LOCALISERS["untrimmed"]}
     plan = {"as planted": models, "as planted: again": {"cten": models["cten"]}}
-    (planted, found), (again, same) = erasing.scores(tmp_path, 1, "quick", 8, 1e-3, plan)
+    (planted, found), (again, same) = erasing.scores(tmp_path, 1, 8, "quick", plan)
     assert (planted, again) == tuple(plan)
     assert set(found) == {*models, *erasing.FLOORS, *erasing.OBSERVERS}
     for name in models:
