@@ -113,7 +113,10 @@ def parse(argv: list[str], values: flags.FlagValues) -> tuple[config_dict.Config
     path = config_path(argv)
     file = pathlib.Path(path.partition(":")[0])
     if not file.is_file():
-        raise UserError(f"there is no config {file}", mend="The project's own are in configs/.")
+        beside = [str(one) for one in file.parent.glob("*.py")]
+        near = difflib.get_close_matches(str(file), beside, 1, 0.5)
+        mend = f"Did you mean {near[0]}?" if near else "The project's own are in configs/."
+        raise UserError(f"there is no config {file}", mend=mend)
     try:
         config_flags.DEFINE_config_file("config", None, flag_values=values, sys_argv=argv)
         stray = values(argv)[1:]

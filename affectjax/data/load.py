@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
 
 from affectjax.data import (
     records,
@@ -80,13 +81,13 @@ def load(
         )
     dataset = records.open_dataset(dir)
     sets = _sets(dataset, partition)
-    parts = {"train": sets(train)}
+    parts = {"train": sets(train, "train")}
     if validation and validation_split:
         raise UserError(
             "data.validation and data.validation_split are both set", mend="Unset one of them."
         )
     if validation_split:
-        parts["validation"] = sets(validation_split)
+        parts["validation"] = sets(validation_split, "validation_split")
     if validation:
         if not 0 < validation < 1:
             raise UserError(f"data.validation is {validation}", mend="Give a fraction of 1.")
@@ -107,12 +108,12 @@ def load(
     if permute_comments:
         parts["train"] = splits.PermutedComments(parts["train"], permute_seed)
     if test:
-        parts["test"] = sets(test)
+        parts["test"] = sets(test, "test")
     return Data(dataset, parts)
 
 
 def _sets(dataset: records.Dataset, partition: str | None):
-    """The function that gives a named set of clips: a split, or a part of a partition."""
+    """The function that gives the set of clips that a key names: a split, or a partition's part."""
     known, where = dataset.metadata.get("partitions"), str(dataset.folder)
     if partition is None:
         if known and "train" not in dataset.splits:
@@ -121,17 +122,22 @@ def _sets(dataset: records.Dataset, partition: str | None):
                 where,
                 f"Say --config.data.partition=NAME: {', '.join(known['table'])}.",
             )
-        return dataset.split
+        return lambda name, key: dataset.split(_one_of(dataset.splits, name, key, "dataset"))
     if not known or str(partition) not in known["table"]:
         names = ", ".join(known["table"]) if known else "it has none, leave data.partition out"
         raise UserError(f"the dataset has no partition {str(partition)!r}", where, f"{names}.")
     whole, row = dataset.split(known["split"]), known["table"][str(partition)]
 
-    def part(name: str) -> splits.Subset:
-        if name not in known["parts"]:
-            mend = f"Choose one of: {', '.join(known['parts'])}."
-            raise UserError(f"the partition has no part {name!r}", where, mend)
+    def part(name: str, key: str) -> splits.Subset:
+        _one_of(known["parts"], name, key, "partition")
         letter = str(known["parts"].index(name))
         return splits.Subset(whole, [i for i, other in enumerate(row) if other == letter])
 
     return part
+
+
+def _one_of(known: Iterable[str], name: str, key: str, whose: str) -> str:
+    if name not in known:
+        mend = f"Choose one of: {', '.join(known)}."
+        raise UserError(f"the {whose} has no split {name!r}", f"data.{key}", mend)
+    return name
