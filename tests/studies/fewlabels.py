@@ -1,7 +1,7 @@
 """Does pre-training on comments help where labels are few? Three beginnings, the same few labels.
 
     python -m tests.studies.fewlabels [--out=DIR] [--corpora=5] [--seeds=2] [--per-class=8]
-                                      [--pretrain="FLAGS"] [--finetune="FLAGS"]
+                                      [--steps=300] [--pretrain="FLAGS"] [--finetune="FLAGS"]
 
 On each corpus of the sample, `tam` is pre-trained on the comments as they are and on comments
 permuted between clips; then recognition is trained on a few labelled clips of each class from both
@@ -35,6 +35,7 @@ def run(
     finetune: tuple[str, ...] = (),
     size: str = "study",
     labelled: str = "labelled",
+    steps: int = 300,
 ) -> list[dict]:
     """A row for each training: corpus, seed, arm and its metrics on the test clips."""
     rows = []
@@ -51,6 +52,7 @@ def run(
                 *data, f"--config.data.train={labelled}", f"--config.data.per_class={per_class}",
                 f"--config.data.per_class_seed={seed}", f"--config.train.seed={seed}",
                 "--config.data.validation=0", "--config.checkpoint.best=",
+                f"--config.train.steps={steps}",
             )  # fmt: skip
             for arm in ARMS:
                 variant, start = "small,scratch", ()
@@ -138,6 +140,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--per-class", type=int, default=8)
     parser.add_argument("--pretrain", default="", help="further flags of every pre-training")
+    parser.add_argument("--steps", type=int, default=300, help="of recognition")
     parser.add_argument("--finetune", default="", help="further flags of every recognition")
     return parser.parse_args()
 
@@ -145,6 +148,6 @@ def arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     a = arguments()
     table = run(a.out, a.corpora, a.seeds, a.per_class, tuple(shlex.split(a.pretrain)),
-                tuple(shlex.split(a.finetune)))  # fmt: skip
+                tuple(shlex.split(a.finetune)), steps=a.steps)  # fmt: skip
     (a.out / f"rows-{a.per_class}.json").write_text(json.dumps(table, indent=1))
     print(show(table, ceilings(table)))
