@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from affectjax import directions
 from affectjax.errors import UserError
 from affectjax.sharding import named_leaves, path_name
 
@@ -33,7 +34,7 @@ def build(
     momentum: float = 0.9,
     clip: float = 0.0,
     rules: Sequence[tuple[str, float]] = (),
-) -> tuple[optax.GradientTransformation, Callable[[Any], jax.Array]]:
+) -> tuple[optax.GradientTransformationExtraArgs, Callable[[Any], jax.Array]]:
     """(optimiser, learning rate by step) for parameters, or their shapes.
 
     schedule: "step" multiplies by `decay` every `decay_every` epochs, "cosine" falls to 0 at
@@ -41,16 +42,17 @@ def build(
     trained parameter, added to the gradient (L2), or `decoupled` from it (AdamW). clip: global
     norm of the trained parameters' gradients; 0 = off. momentum belongs to "sgd", b1, b2 and eps
     to "adam". rules: (regular expression on the path, learning-rate multiplier), first match
-    wins; 0 freezes: no moments, an update of exactly zero.
+    wins; 0 freezes: no moments, an update of exactly zero. The optimiser's `update` takes `ok`;
+    where that is False its state stays as it was.
     """
     scales = multipliers(params, rules)
     rate = learning_rates(
         learning_rate, schedule, decay, round(decay_every * steps_per_epoch), warmup, total_steps
     )
     if optimizer == "adam":
-        direction = optax.scale_by_adam(b1, b2, eps)
+        direction = directions.adam(b1, b2, eps)
     elif optimizer == "sgd":
-        direction = optax.trace(momentum) if momentum else optax.identity()
+        direction = directions.momentum(momentum) if momentum else optax.identity()
     else:
         raise UserError(f"Unknown optimizer {optimizer!r}", "optim.optimizer", "Use adam or sgd.")
     parts = [direction]
@@ -61,7 +63,8 @@ def build(
     trained = optax.chain(*parts)
     if not all(jax.tree.leaves(scales)):
         trained = optax.masked(trained, jax.tree.map(bool, scales))
-    return optax.chain(trained, _scale_by_path(scales), optax.scale_by_learning_rate(rate)), rate
+    scheduled = directions.guarded(optax.scale_by_learning_rate(rate))
+    return optax.chain(trained, _scale_by_path(scales), scheduled), rate
 
 
 def learning_rates(

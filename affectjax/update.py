@@ -26,7 +26,10 @@ def make(
     log_every: int = 1,
     compiler_options: dict[str, str] | None = None,
 ):
-    """The jitted update; `loss` weighs the model's tasks by name (1 where it names none)."""
+    """The jitted update; `loss` weighs the model's tasks by name (1 where it names none).
+
+    `optimizer` is of `optim.build`: it keeps its own state where a step is not finite.
+    """
 
     def tasks_of(params, model_state, batch, key):
         """{task: (sum, weight)} over the rows, rows whose sum is not finite, new model state."""
@@ -102,21 +105,26 @@ def make(
         norm = optax.global_norm(grads)
         value = sum(loss.get(k, 1.0) * sums[k] / jnp.maximum(weights[k], 1e-9) for k in sums)
         ok = state["ok"] & jnp.isfinite(value) & jnp.isfinite(norm)
-        steps, opt = optimizer.update(grads, state["opt"], params)
+        steps, opt = optimizer.update(grads, state["opt"], params, ok=ok)
         new = {
             "step": state["step"] + 1,
             "params": optax.apply_updates(params, steps),
             "model_state": changed,
-            "opt": opt,
-            "ema": {},
             "window": _window(state, sums, weights, norm, log_every),
         }
-        if ema:
+        new = {
+            key: jax.tree.map(lambda now, old: jnp.where(ok, now, old), value, state[key])
+            for key, value in new.items()
+        }
+        new |= {"opt": opt, "ema": {}}
+        if ema:  # read from the new parameters as they stand, or XLA copies what made them
+            now = jax.lax.optimization_barrier(new["params"])
+            new["params"] = now
             new["ema"] = jax.tree.map(
-                lambda old, now: old + (1 - ema) * (now - old), state["ema"], new["params"]
+                lambda old, now: jnp.where(ok, old + (1 - ema) * (now - old), old),
+                state["ema"],
+                now,
             )
-        kept = {k: v for k, v in state.items() if k != "ok"}
-        new = jax.tree.map(lambda now, old: jnp.where(ok, now, old), new, kept)
         report = {
             "ok": ok,
             "broken": broken,

@@ -1,5 +1,7 @@
 """The optimiser does what its formulas say, and leaves alone what is frozen."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,6 +69,33 @@ def test_adam_by_its_formulas(settings):
         plain["scale"] = lambda p: 0.0 if "head" in p else 0.1 if "kernel" in p else 1.0
     for path, expected in adam(**plain).items():
         np.testing.assert_allclose(found[path], expected, rtol=2e-5, atol=1e-6, err_msg=path)
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"rules": (("head", 0.0),)}])
+def test_what_is_not_ok_leaves_the_state_as_it_was(settings):
+    optimizer, _ = optim.build(tree(0), 100, 10, **settings)
+    once = jax.jit(optimizer.update)
+    _, opt = once(tree(1), optimizer.init(tree(0)), tree(0), ok=True)
+    broken = jax.tree.map(lambda x: x.at[0].set(jnp.nan), tree(2))
+    _, same = once(broken, opt, tree(0), ok=False)
+    jax.tree.map(np.testing.assert_array_equal, same, opt)
+    _, other = once(tree(2), opt, tree(0), ok=True)
+    assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(other), jax.tree.leaves(opt)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"clip": 1.0, "decoupled": True}])
+def test_a_step_copies_neither_parameters_nor_moments(settings):
+    """XLA copies what one result is written over while another is still to be made from it."""
+    params = {"kernel": jnp.ones((64, 96))}
+    optimizer, _ = optim.build(params, 100, 10, **settings)
+
+    def step(params, opt, gradient):
+        ok = jnp.isfinite(gradient["kernel"]).all()
+        updates, opt = optimizer.update(gradient, opt, params, ok=ok)
+        return jax.tree.map(lambda p, u: jnp.where(ok, p + u, p), params, updates), opt
+
+    program = jax.jit(step, donate_argnums=(0, 1)).lower(params, optimizer.init(params), params)
+    assert not re.findall(r"f32\[64,96\]\S* copy\(", program.compile().as_text())
 
 
 def test_momentum_by_its_formulas():

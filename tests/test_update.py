@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from affectjax import sharding, state, update
+from affectjax import directions, sharding, state, update
 from affectjax.models.tam import TAM
 from tests.models.tam_batches import MODALITIES, random_batch
 
@@ -46,7 +46,8 @@ def batch_of(seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def setting(mesh, *, micro=1, rate=0.0, ema=0.0, loss=None, log_every=3):
-    model, optimizer = Toy(rate), optax.adam(0.05)
+    model = Toy(rate)
+    optimizer = optax.chain(directions.adam(0.9, 0.999, 1e-8), optax.scale(-0.05))
     batch = batch_of()
 
     def fresh(key):
