@@ -10,6 +10,31 @@ from affectjax.errors import UserError
 Sum = tuple[jax.Array, jax.Array]  # (sum [B], weight [B])
 
 
+@jax.custom_vjp
+def surprisal(logits: jax.Array, label: jax.Array) -> jax.Array:
+    """logits float32 [..., K], label int [...] -> minus the log probability of the label, [...].
+
+    For many classes: the gradient is made in one pass over the logits, where XLA's own keeps their
+    exponentials and scatters into zeros, seven arrays of [..., K] in all.
+    """
+    return _surprisal(logits, label)[0]
+
+
+def _surprisal(logits, label):
+    total = jax.nn.logsumexp(logits, axis=-1)
+    own = jnp.take_along_axis(logits, label[..., None], axis=-1)[..., 0]
+    return total - own, (logits, label, total)
+
+
+def _surprisal_backward(saved, g):
+    logits, label, total = saved
+    here = jnp.arange(logits.shape[-1]) == label[..., None]
+    return (jnp.exp(logits - total[..., None]) - here) * g[..., None], None
+
+
+surprisal.defvjp(_surprisal, _surprisal_backward)
+
+
 def cross_entropy(logits: jax.Array, label: jax.Array, weight: jax.Array) -> Sum:
     """logits [B, K], label int [B], weight [B] -> (loss [B], weight [B])."""
     log = jax.nn.log_softmax(logits.astype(jnp.float32))

@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from affectjax import losses
 from affectjax.errors import UserError
@@ -74,3 +77,26 @@ def test_polarity_tables():
         losses.polarity_table(VE8, ("happiness",))
     with pytest.raises(UserError, match="one polarity"):
         losses.polarity_table(VE8, ())
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    logits=arrays(np.float32, (3, 5), elements=st.floats(-30, 30, width=32)),
+    label=arrays(np.int32, 3, elements=st.integers(0, 4)),
+    gone=st.sets(st.integers(0, 4), max_size=3),
+)
+def test_surprisal_and_its_gradient_are_those_of_the_log_softmax(logits, label, gone):
+    """Classes of -inf, as padding is, have no probability and no gradient; the label is none."""
+    padding = np.array([k in gone for k in range(5)]) & (np.arange(5) != label[:, None])
+    logits = np.where(padding, -np.inf, logits)
+
+    def plain(x):
+        return -jnp.take_along_axis(jax.nn.log_softmax(x), label[:, None], 1)[:, 0]
+
+    weight = jnp.array([0.0, 1.0, -2.0])
+    for one in (losses.surprisal(logits, label), jax.jit(losses.surprisal)(logits, label)):
+        np.testing.assert_allclose(one, plain(logits), rtol=1e-5, atol=1e-5)
+    found = jax.grad(lambda x: (losses.surprisal(x, label) * weight).sum())(logits)
+    expected = jax.nn.softmax(logits) - np.eye(5)[label]
+    np.testing.assert_allclose(found, expected * weight[:, None], atol=1e-6)
+    assert not found[padding].any()

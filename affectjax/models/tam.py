@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from affectjax import choices
+from affectjax import choices, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.decoder import Decoder, decode, decoder_tree, word_logits
@@ -190,15 +190,15 @@ def padded(vocabulary: int) -> int:
 def word_task(logits: Array, batch: Batch) -> tuple[tuple[Array, Array], dict[str, Array]]:
     """logits [B, P, V] -> (sum, weight) and hits [B]: mean in a comment, summed over comments."""
     slot = (batch["masked_comment"] > 0) & (batch["weight"][:, None] > 0)  # [B, P]
-    word = batch["masked_word"][..., None]
-    true = jnp.take_along_axis(logits, word, axis=-1)
-    nll = jax.nn.logsumexp(logits, axis=-1) - true[..., 0]
+    nll = losses.surprisal(logits, batch["masked_word"])
     comments = batch["comment_at"].shape[1]
     own = batch["masked_comment"][:, :, None] == jnp.arange(1, comments + 1)  # [B, P, C]
     own = (own & slot[..., None]).astype(jnp.float32)
     slots = own.sum(1)  # [B, C]
     share = jnp.einsum("bpc,bc->bp", own, 1.0 / jnp.maximum(slots, 1.0))
     total = (jnp.where(slot, nll, 0.0) * share).sum(1)
+    word = batch["masked_word"][..., None]
+    true = jnp.take_along_axis(logits, word, axis=-1)
     # equal scores rank by word id, as argmax does: a flat distribution earns no hits
     first = jnp.arange(logits.shape[-1]) < word
     rank = ((logits > true) | ((logits == true) & first)).sum(-1)
