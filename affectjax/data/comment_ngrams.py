@@ -1,7 +1,6 @@
 """A labelled comment as one example: hashed character n-grams with their counts, and K targets."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,11 +9,11 @@ from affectjax.data.ngrams import ngrams
 from affectjax.errors import BadRecord, UserError
 
 
-class NgramExamples:
+class NgramExamples(comment_targets.CommentExamples):
     """Record -> example with the n-grams of its text. Picklable, without state.
 
-    `values` repeats the dataset's names of emotions; `outputs` are those to learn. A text with more
-    different n-grams than `slots` loses those that come last: long ones at its end.
+    A text with more different n-grams than `slots` loses those that come last: long ones at its
+    end.
     """
 
     def __init__(
@@ -31,46 +30,18 @@ class NgramExamples:
                 "examples",
                 "Give longest >= 1, slots >= 1 and model.buckets >= 2.",
             )
-        self.outputs, self.values = tuple(outputs), tuple(values)
-        self.columns = comment_targets.columns(self.outputs, self.values)
+        super().__init__(outputs, values)
         self.buckets, self.longest, self.slots = buckets, longest, slots
-
-    def check(self, spec: Any, where: str) -> None:
-        """The dataset is a comment corpus of these emotions."""
-        comment_targets.check(spec, where, self.values)
-
-    def spec(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-        """Shape without B, and dtype, of every array of an example."""
-        return {
-            "tokens": ((self.slots,), np.dtype(np.int32)),  # n-grams, 0 where there is none
-            "counts": ((self.slots,), np.dtype(np.float32)),
-            "target": ((len(self.outputs),), np.dtype(np.float32)),  # 1, 0, NaN unknown
-            "weight": ((), np.dtype(np.float32)),
+        self.arrays = {
+            "tokens": ((slots,), np.dtype(np.int32)),  # n-grams, 0 where there is none
+            "counts": ((slots,), np.dtype(np.float32)),
         }
 
-    def empty(self) -> dict[str, np.ndarray]:
-        """An example that counts for nothing: padding, or the place of a bad record."""
-        example = {key: np.zeros(shape, dtype) for key, (shape, dtype) in self.spec().items()}
-        example["target"][...] = np.nan
-        return example
-
-    def train(self, record: Mapping, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """The example to train on; nothing in it is drawn."""
-        return self.evaluate(record, 0)
-
-    def parts(self, record: Mapping) -> int:
-        """How many rows a record gives: one."""
-        return 1
-
-    def evaluate(self, record: Mapping, part: int) -> dict[str, np.ndarray]:
-        """A comment's n-grams [S], how often each stands in it [S], and its targets [K]."""
-        example = self.empty()
-        found, counts = self._ngrams(record)
+    def fill(self, example: dict[str, np.ndarray], text: str) -> None:
+        """A comment's n-grams [S], and how often each stands in it [S]."""
+        found, counts = self._ngrams(text)
         example["tokens"][: len(found)] = found
         example["counts"][: len(found)] = counts
-        example["target"][...] = comment_targets.targets(record, self.columns)
-        example["weight"][...] = 1
-        return example
 
     def statistics(self, source) -> dict[str, dict[str, np.ndarray]]:
         """How common each emotion is, and in which share of the comments each n-gram stands."""
@@ -78,7 +49,7 @@ class NgramExamples:
         read = 0
         for i in range(len(source)):
             try:
-                found[self._ngrams(source[i])[0]] += 1
+                found[self._ngrams(comment_targets.text(source[i]))[0]] += 1
                 read += 1
             except BadRecord:  # whether that stops the run is for the pipeline to say
                 continue
@@ -88,8 +59,8 @@ class NgramExamples:
             "ngrams": {"mean": share, "deviation": np.sqrt(share * (1 - share))},
         }
 
-    def _ngrams(self, record: Mapping) -> tuple[np.ndarray, np.ndarray]:
-        found, counts = ngrams(comment_targets.text(record), self.longest, self.buckets)
+    def _ngrams(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        found, counts = ngrams(text, self.longest, self.buckets)
         return found[: self.slots], counts[: self.slots]
 
 

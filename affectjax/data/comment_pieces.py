@@ -1,7 +1,6 @@
 """A labelled comment as one example: its word pieces for BERT, and K targets."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,12 +11,11 @@ from affectjax.errors import UserError
 END = "[SEP]"
 
 
-class PieceExamples:
+class PieceExamples(comment_targets.CommentExamples):
     """Record -> example with the word pieces of its text. Picklable, without state.
 
-    The vocabulary is that of the export that the run starts from: a published BERT's. `values`
-    repeats the dataset's names of emotions; `outputs` are those to learn. A text of more pieces
-    than `slots`, with one before and one after it, loses its end.
+    The vocabulary is that of the export that the run starts from: a published BERT's. A text of
+    more pieces than `slots`, with one before and one after it, loses its end.
     """
 
     def __init__(
@@ -32,46 +30,15 @@ class PieceExamples:
             raise UserError(
                 f"slots={slots} hold no word", "examples.slots", "Give at least 3: two are marks."
             )
-        self.outputs, self.values = tuple(outputs), tuple(values)
-        self.columns = comment_targets.columns(self.outputs, self.values)
+        super().__init__(outputs, values)
         self.vocabulary, self.slots, self.lowercase = vocabulary, slots, lowercase
+        self.arrays = {"tokens": ((slots,), np.dtype(np.int32))}  # pieces, 0 where there is none
 
-    def check(self, spec: Any, where: str) -> None:
-        """The dataset is a comment corpus of these emotions."""
-        comment_targets.check(spec, where, self.values)
-
-    def spec(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-        """Shape without B, and dtype, of every array of an example."""
-        return {
-            "tokens": ((self.slots,), np.dtype(np.int32)),  # pieces, 0 where there is none
-            "target": ((len(self.outputs),), np.dtype(np.float32)),  # 1, 0, NaN unknown
-            "weight": ((), np.dtype(np.float32)),
-        }
-
-    def empty(self) -> dict[str, np.ndarray]:
-        """An example that counts for nothing: padding, or the place of a bad record."""
-        example = {key: np.zeros(shape, dtype) for key, (shape, dtype) in self.spec().items()}
-        example["target"][...] = np.nan
-        return example
-
-    def train(self, record: Mapping, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """The example to train on; nothing in it is drawn."""
-        return self.evaluate(record, 0)
-
-    def parts(self, record: Mapping) -> int:
-        """How many rows a record gives: one."""
-        return 1
-
-    def evaluate(self, record: Mapping, part: int) -> dict[str, np.ndarray]:
-        """A comment's word pieces [L] between the two marks, and its targets [K]."""
-        example = self.empty()
-        text = comment_targets.text(record)
+    def fill(self, example: dict[str, np.ndarray], text: str) -> None:
+        """A comment's word pieces [L] between the two marks."""
         pieces = wordpieces.cut(text, self.vocabulary.ids, self.lowercase)[: self.slots - 2]
         found = [START, *self.vocabulary.encode(pieces), *self.vocabulary.encode([END])]
         example["tokens"][: len(found)] = found
-        example["target"][...] = comment_targets.targets(record, self.columns)
-        example["weight"][...] = 1
-        return example
 
     def statistics(self, source) -> dict[str, dict[str, np.ndarray]]:
         """How common each emotion is."""

@@ -13,6 +13,57 @@ import numpy as np
 from affectjax.errors import BadRecord, UserError
 
 
+class CommentExamples:
+    """What the ways to read a comment share: one row a record, its targets, nothing drawn.
+
+    `values` repeats the dataset's names of emotions; `outputs` are those to learn. A way says what
+    `tokens` and other arrays of its own are shaped like (`arrays`), and fills them from the text.
+    """
+
+    arrays: dict[str, tuple[tuple[int, ...], np.dtype]]  # without those of every comment
+
+    def __init__(self, outputs: Sequence[str], values: Sequence[str]):
+        self.outputs, self.values = tuple(outputs), tuple(values)
+        self.columns = columns(self.outputs, self.values)
+
+    def fill(self, example: dict[str, np.ndarray], text: str) -> None:
+        """Write the arrays of one's own."""
+        raise NotImplementedError
+
+    def check(self, spec: Any, where: str) -> None:
+        """The dataset is a comment corpus of these emotions."""
+        check(spec, where, self.values)
+
+    def spec(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+        """Shape without B, and dtype, of every array of an example."""
+        return self.arrays | {
+            "target": ((len(self.outputs),), np.dtype(np.float32)),  # 1, 0, NaN unknown
+            "weight": ((), np.dtype(np.float32)),
+        }
+
+    def empty(self) -> dict[str, np.ndarray]:
+        """An example that counts for nothing: padding, or the place of a bad record."""
+        example = {key: np.zeros(shape, dtype) for key, (shape, dtype) in self.spec().items()}
+        example["target"][...] = np.nan
+        return example
+
+    def train(self, record: Mapping, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """The example to train on; nothing in it is drawn."""
+        return self.evaluate(record, 0)
+
+    def parts(self, record: Mapping) -> int:
+        """How many rows a record gives: one."""
+        return 1
+
+    def evaluate(self, record: Mapping, part: int) -> dict[str, np.ndarray]:
+        """A comment's own arrays, and its targets [K]."""
+        example = self.empty()
+        self.fill(example, text(record))
+        example["target"][...] = targets(record, self.columns)
+        example["weight"][...] = 1
+        return example
+
+
 def record(name: str, group: str, text: str, values: Sequence[float]) -> dict[str, Any]:
     """The record of a comment, as `affectjax.data.records` writes it."""
     words = text.split()
