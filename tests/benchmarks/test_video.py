@@ -5,9 +5,11 @@ import pytest
 from tests.benchmarks import video
 
 
-def test_the_twins_compute_the_same_losses():
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_twins_compute_the_same_losses(dtype):
     pytest.importorskip("torch", reason="the twins are PyTorch's")
-    small = ["--width=16", "--sound=8", "--cells=4", "--segments=5", "--batch=6", "--rounds=2"]
+    small = ["--width=16", "--sound=8", "--cells=4", "--segments=5", "--batch=6", "--rounds=2",
+             f"--dtype={dtype}"]  # fmt: skip
     found = video.compare(video.arguments([*small, "--models", "cten", "vaanet"]))
     assert set(found) == {"cten", "vaanet"}
     assert all(len(t) == 2 and min(t) > 0 for times in found.values() for t in times)

@@ -1,9 +1,12 @@
 """Speed of a training step of CTEN and VAANet on features, and of VAANet whole, beside PyTorch.
 
+    python -m tests.benchmarks.video [--models cten vaanet whole] [--rounds=9]
+    python -m tests.benchmarks.video --device=gpu --dtype=bfloat16 --compile
+
 The whole step, batch 1, trains the 3-D ResNet-101 over 10 x 16 x 112 x 112 and the ResNet-18 of the
-sound too. `python -m tests.benchmarks.video` first proves that the losses agree, then times
-forward, backward and the optimiser in turn, and prints every median and ratio. Run it on a quiet
-machine; a ratio above 1 means that ours is faster.
+sound too. First proves that the losses agree, in float32, then times forward, backward and the
+optimiser in turn, and prints every median and ratio. In bfloat16 the twin runs under autocast. Run
+it on a quiet machine; a ratio above 1 means that ours is faster.
 """
 
 import argparse
@@ -31,6 +34,9 @@ def arguments(words=None):
     for name, value in (sizes | {"rounds": 9, "threads": 2}).items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--models", nargs="+", default=["cten", "vaanet", "whole"])
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="the twin's")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--compile", action="store_true", help="the twin by torch.compile")
     return parser.parse_args(words)
 
 
@@ -145,32 +151,41 @@ def ours(model, variables, batch):
     return once
 
 
-def theirs(model, params, batch, whole=False):
+def theirs(a, model, params, batch, whole=False):
+    """The twin's step, and what changes its products to `a.dtype`."""
     import torch
 
     from tests.benchmarks import torch_video
 
     if not whole:
         torch_video.load(model, paths(jax.tree.map(np.asarray, params)))
+    device = "cuda" if a.device == "gpu" else "cpu"
+    model.to(device)
+    run, low = torch.compile(model) if a.compile else model, {"now": False}
     sgd = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
     split = {
-        kind: {k.split("/")[1]: torch.tensor(v) for k, v in batch.items() if k.startswith(kind)}
+        kind: {
+            k.split("/")[1]: torch.tensor(v, device=device)
+            for k, v in batch.items()
+            if k.startswith(kind)
+        }
         for kind in ("features", "present")
     }
     inputs = split["features"], split["present"]
     if whole:  # channels first, as people feed such networks
-        frames = torch.tensor(batch["frames"]).movedim(-1, 2).contiguous()
-        inputs = frames, torch.tensor(batch["mfcc"]), split["present"]
-    label = torch.tensor(batch["label"], dtype=torch.long)
+        frames = torch.tensor(batch["frames"], device=device).movedim(-1, 2).contiguous()
+        inputs = frames, torch.tensor(batch["mfcc"], device=device), split["present"]
+    label = torch.tensor(batch["label"], dtype=torch.long, device=device)
 
     def once():
         sgd.zero_grad(set_to_none=True)
-        loss = model(*inputs, label)
+        with torch.autocast(device, torch.bfloat16, enabled=low["now"]):
+            loss = run(*inputs, label)
         loss.backward()
         sgd.step()
         return loss.item()
 
-    return once
+    return once, lambda: low.update(now=a.dtype == "bfloat16")
 
 
 def compare(a) -> dict[str, tuple[list[float], list[float]]]:
@@ -187,10 +202,17 @@ def compare(a) -> dict[str, tuple[list[float], list[float]]]:
             batch = batch_of(a, model.modalities)
             variables = model.init(jax.random.key(0), batch, train=True, method="loss")
         own = name == "whole"
-        teams = theirs(twin, variables["params"], batch, own), ours(model, variables, batch)
+        fresh = jax.tree.map(np.array, variables)  # a step gives its arguments away
+        other, lower = theirs(a, twin, variables["params"], batch, own)
+        teams = other, ours(model, variables, batch)
         losses = [team() for team in teams]  # compiles and warms up
         if abs(losses[0] - losses[1]) > 1e-4 * abs(losses[0]):
             raise SystemExit(f"the losses of {name} differ: {losses}")
+        if a.dtype != "float32":
+            lower()
+            teams = other, ours(model.clone(dtype=a.dtype), fresh, batch)
+            for team in teams:
+                team()
         times = ([], [])
         for _ in range(a.rounds):
             for place, team in zip((1, 0), teams):
