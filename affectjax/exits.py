@@ -3,14 +3,16 @@
 import contextlib
 import errno
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
 
 from affectjax.errors import BAD_INPUT, FAULT, REQUEUE, BadRecord, UserError
 
-STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-AGAIN = "the same command goes on from there"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+AGAIN = "start the same command again"
 
 
 def of(command: Callable[..., int], *given, again: str = AGAIN) -> int:
@@ -26,6 +28,7 @@ def told(command: Callable[..., int], *given, again: str = AGAIN) -> int:
         sys.stdout.flush()
         return status
     except SystemExit as left:  # of argparse, and of a command inside
+        _unheard()
         if isinstance(left.code, int):
             return left.code
         raise
@@ -33,16 +36,15 @@ def told(command: Callable[..., int], *given, again: str = AGAIN) -> int:
         return _say(f"error: {error}", BAD_INPUT)
     except KeyboardInterrupt:
         return _say(f"\nstopped; {again}", REQUEUE)
-    except BrokenPipeError:  # whoever read our output has gone
-        _mute()
-        return FAULT
+    except BrokenPipeError:
+        if _unheard():
+            return FAULT
+        raise
     except OSError as error:
-        if error.errno not in STORAGE:
+        if error.errno not in FULL + FORBIDDEN:
             raise
-        if error.filename is None:
-            _mute()
         where = f" ({error.filename})" if error.filename else ""
-        mend = "Free some space or make the place writable"
+        mend = "Free some space" if error.errno in FULL else "Make it readable and writable"
         return _say(f"error: {error.strerror}{where}. {mend}; {again}.", BAD_INPUT)
 
 
@@ -51,10 +53,20 @@ def _say(line: str, status: int) -> int:
     return status
 
 
-def _mute() -> None:
-    """What is still to be printed has nowhere to go; the interpreter's own end must not fail."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _unheard() -> bool:
+    """Whether nobody reads our output any more; then the interpreter's own end must not fail of it.
+
+    A flush does not tell: what a failed one could not write is forgotten, the next one succeeds.
+    """
+    with contextlib.suppress(OSError, ValueError):  # a stdout that is no file
+        out, pipe = sys.stdout.fileno(), select.poll()
+        pipe.register(out, 0)
+        if pipe.poll(0):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, out)
+            os.close(nowhere)
+            return True
+    return False
 
 
 @contextlib.contextmanager

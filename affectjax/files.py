@@ -1,6 +1,10 @@
-"""A file or folder that stands is whole: it is written beside its place, then renamed into it."""
+"""What stands is whole: it is written beside its place, then renamed into it.
+
+A file is replaced at one stroke. A folder is gone for the moment between the old one and the new.
+"""
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import secrets
@@ -14,7 +18,7 @@ def put(path: pathlib.Path, content: bytes | str) -> None:
     Its folder must be there already: one that was taken away is not made again in silence.
     """
     data = content.encode() if isinstance(content, str) else content
-    with _beside(path) as partial:
+    with _beside(path, secrets.token_hex(4)) as partial:  # others may be writing the same
         with open(partial, "xb") as file:
             file.write(data)
             file.flush()
@@ -23,17 +27,21 @@ def put(path: pathlib.Path, content: bytes | str) -> None:
 
 
 def copy(source: pathlib.Path, path: pathlib.Path) -> None:
-    """The same with another file's content."""
-    with _beside(path) as partial:
+    """Make `path` a copy of a file, which may be long: what a kill leaves is written over."""
+    with _beside(path, hashlib.sha256(path.name.encode()).hexdigest()[:8]) as partial:
         shutil.copyfile(source, partial)
         os.replace(partial, path)
 
 
 @contextlib.contextmanager
-def _beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+def _beside(path: pathlib.Path, mark: str) -> Iterator[pathlib.Path]:
+    partial = path.with_name(f".{mark}.partial")  # without the name, which may be as long as can be
     try:
         yield partial
+    except OSError as error:
+        if error.filename is None:  # a full disk does not say where
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -160,6 +160,7 @@ VARIANTS = {
         "model": {"modalities": {"motion": 192, "audio": 16}, "cells": 16, "spatial": True},
         "optim": {"learning_rate": 2e-3},
         "data": {"sample_story": "space", "sample_size": "study"},
+        "train": {"steps": 600, "evaluate_every": 60, "checkpoint_every": 300},
     },
 }
 

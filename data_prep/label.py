@@ -33,7 +33,7 @@ STEPS = ("start", "ask", "read", "round", "status", "corpus")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    return exits.of(_main, argv)
+    return exits.of(_main, argv, again="the same command goes on from there")
 
 
 def parser() -> argparse.ArgumentParser:

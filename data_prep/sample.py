@@ -147,7 +147,7 @@ def write_records(out: str, size: str, seed: int, format: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; gives the exit status."""
-    return exits.of(_main, argv)
+    return exits.of(_main, argv, again="the same command goes on from there")
 
 
 def _main(argv: list[str] | None) -> int:

@@ -27,7 +27,7 @@ def raising(error):
     [
         (UserError("it is wrong", "here", "Mend it."), BAD_INPUT, "error: it is wrong (here)."),
         (BadRecord("a.tfrecord", 3, "torn"), BAD_INPUT, "error: a.tfrecord, record 3: torn"),
-        (KeyboardInterrupt(), REQUEUE, "stopped; the same command goes on"),
+        (KeyboardInterrupt(), REQUEUE, "stopped; start the same command again"),
         (OSError(errno.ENOSPC, "No space left", "d/x"), BAD_INPUT, "No space left (d/x). Free"),
         (PermissionError(errno.EACCES, "Permission denied", "d"), BAD_INPUT, "denied (d)"),
         (SystemExit(COMPLETE), COMPLETE, ""),
@@ -80,6 +80,11 @@ def test_a_full_disk_under_the_output_is_one_line():
         done = run(full)
     assert done.returncode == BAD_INPUT and done.stderr.count(b"\n") == 1
     assert done.stderr.startswith(b"error: No space left on device.")
+
+
+def test_another_broken_pipe_is_a_fault_of_ours():
+    with pytest.raises(BrokenPipeError):
+        exits.of(raising(BrokenPipeError(errno.EPIPE, "a worker's")), [])
 
 
 def test_a_reader_that_has_gone_is_no_traceback():

@@ -122,22 +122,22 @@ def _sets(dataset: records.Dataset, partition: str | None):
                 where,
                 f"Say --config.data.partition=NAME: {', '.join(known['table'])}.",
             )
-        return lambda name, key: dataset.split(_one_of(dataset.splits, name, key, "dataset"))
+        return lambda name, key: dataset.split(_one_of(dataset.splits, name, key, where))
     if not known or str(partition) not in known["table"]:
         names = ", ".join(known["table"]) if known else "it has none, leave data.partition out"
         raise UserError(f"the dataset has no partition {str(partition)!r}", where, f"{names}.")
     whole, row = dataset.split(known["split"]), known["table"][str(partition)]
 
     def part(name: str, key: str) -> splits.Subset:
-        _one_of(known["parts"], name, key, "partition")
+        _one_of(known["parts"], name, key, f"{where}, partition {partition}")
         letter = str(known["parts"].index(name))
         return splits.Subset(whole, [i for i, other in enumerate(row) if other == letter])
 
     return part
 
 
-def _one_of(known: Iterable[str], name: str, key: str, whose: str) -> str:
+def _one_of(known: Iterable[str], name: str, key: str, where: str) -> str:
     if name not in known:
-        mend = f"Choose one of: {', '.join(known)}."
-        raise UserError(f"the {whose} has no split {name!r}", f"data.{key}", mend)
+        mend = f"Choose one of: {', '.join(known)}; or write the dataset with it."
+        raise UserError(f"there is no split {name!r} for data.{key}", where, mend)
     return name

@@ -18,7 +18,7 @@ and where lstc puts clips.
 features over time, their late fusion) on the very splits of the runs. --predictions scores another
 system on the test clips of the runs: a CSV file with an `id`, a `run` (`split-3`) where the test
 clips differ from run to run, and `class`, or a score for each class, or the values, in columns that
-are named like them. Exit status: 0, or 2 for bad input, said in one line.
+are named like them. Exit status: 0, 2 for bad input, said in one line, 75 when stopped.
 """
 
 import argparse

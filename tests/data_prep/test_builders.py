@@ -192,7 +192,7 @@ def test_training_chooses_one_of_the_splits(eight, tmp_path):
         load.load(str(out))
     with pytest.raises(UserError, match="no partition '10'"):
         load.load(str(out), partition="10")
-    with pytest.raises(UserError, match="partition has no split 'dev'.*test, train"):
+    with pytest.raises(UserError, match="no split 'dev' for data.test.*test, train"):
         load.load(str(out), partition="1", test="dev")
 
 

@@ -70,7 +70,8 @@ def scores(
             folder = stories.prepare(out / "data", size, corpus, setting)
             clips = stories.make(size, corpus, setting)["test"]
             for name, (module, variant) in models.items():
-                workdir = out / _plain(dial.partition(":")[0]) / _plain(name) / str(corpus)
+                place = out / f"{size}-{steps}" / _plain(dial.partition(":")[0])
+                workdir = place / _plain(name) / str(corpus)
                 metrics = trained(workdir, module.get_config(variant), folder, corpus, steps)
                 metrics |= beside_the_truth(workdir / "predictions_test.csv", clips)
                 told = {key: metrics[key] for key in (*SCORES, *TOLD) if key in metrics}

@@ -254,7 +254,7 @@ def main() -> None:
     sizes = {PLANTED: "study", APART: "study", THIN: "narrow"}
     jax.config.update("jax_compilation_cache_dir", str((a.out / "compiled").absolute()))
     table = []
-    for found in rows(a.out, a.corpora, changes, sizes):
+    for found in rows(a.out / f"{a.steps}-{a.hidden}", a.corpora, changes, sizes):
         table += found
         plain = [{k: v if v == v else None for k, v in row.items()} for row in table]
         (a.out / "rows.json").write_text(json.dumps(plain, indent=1))
