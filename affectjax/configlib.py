@@ -23,7 +23,7 @@ CONSTRUCTORS = {
     "examples": "affectjax.data.{name}:Examples",
     "data": "affectjax.data.load:load",
     "optim": "affectjax.optim:build",
-    "train": "affectjax.train:Settings",
+    "train": "affectjax.settings:Settings",
     "mesh": "affectjax.sharding:make_mesh",
     "checkpoint": "affectjax.checkpoint:Checkpoints",
     "recipe": "affectjax.recipes:{name}",
@@ -114,8 +114,7 @@ def parse(argv: list[str], values: flags.FlagValues) -> tuple[config_dict.Config
     file = pathlib.Path(path.partition(":")[0])
     if not file.is_file():
         beside = [str(one) for one in file.parent.glob("*.py")]
-        near = difflib.get_close_matches(str(file), beside, 1, 0.5)
-        mend = f"Did you mean {near[0]}?" if near else "The project's own are in configs/."
+        mend = _nearest(str(file), beside) if beside else "The project's own are in configs/."
         raise UserError(f"there is no config {file}", mend=mend)
     try:
         config_flags.DEFINE_config_file("config", None, flag_values=values, sys_argv=argv)

@@ -1,4 +1,4 @@
-"""What a run starts from: its data's statistics, an export's parameters, converted networks.
+"""What a run starts from: fresh parameters, its data's statistics, an export, converted networks.
 
 All of it is accounted for: what is missing, left over or of another shape is an error.
 """
@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import config_dict
 
@@ -21,6 +22,22 @@ from affectjax.sharding import named_leaves, path_name
 STANDARDISE = re.compile(r"(^|/)standardise_(?P<modality>.+)/(?P<kind>mean|deviation)$")
 NETWORKS = {"sight": "resnet3d", "sound": "resnet"}  # part of a model -> its backbone
 POSITIONS = re.compile(r"(^|/)position$")
+
+
+def variables(model, shapes: dict, key) -> dict:
+    """The model's fresh parameters and other variables, made through its loss."""
+    key = jax.random.key(key) if isinstance(key, int) else key
+    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    params, dropout = jax.random.split(key)
+    return model.init({"params": params, "dropout": dropout}, batch, train=True, method="loss")
+
+
+def task_names(model, variables: dict, shapes: dict) -> list[str]:
+    """What the model calls its losses."""
+    tasks, _ = jax.eval_shape(
+        lambda v, b: model.apply(v, b, train=False, method="loss"), variables, shapes
+    )
+    return sorted(tasks)
 
 
 def load(folders: str | tuple[str, ...]) -> Export:

@@ -21,15 +21,16 @@ from affectjax import (
     assemble,
     configlib,
     hosts,
+    initialise,
     optim,
     sharding,
     state,
-    train,
     update,
     weak_scaling,
 )
 from affectjax.data.vocabulary import Vocabulary
 from affectjax.errors import UserError
+from affectjax.settings import Settings
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "ragged-all-to-all",
          "collective-permute", "collective-broadcast")  # fmt: skip
@@ -113,7 +114,7 @@ def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0, topology: st
     if topology and config.model.get("form") == "auto":  # it would look at this machine
         config = config.copy_and_resolve_references()
         config.model.form = "scan"
-    settings = train.Settings(**configlib.arguments(config.train))
+    settings = Settings(**configlib.arguments(config.train))
     words = None
     if assemble.reads_comments(config):  # as large as the data may make it
         words = Vocabulary.build((f"w{i}", 1, 1) for i in range(config.words.cap))
@@ -128,7 +129,7 @@ def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0, topology: st
         }
 
     def fresh(key: jax.Array) -> dict:
-        return train.initial_variables(model, shapes(1), key)
+        return initialise.variables(model, shapes(1), key)
 
     sharding.host_rows(mesh, settings.batch)  # a batch that does not split is told here
     variables = jax.eval_shape(fresh, jax.random.key(0))
@@ -136,7 +137,7 @@ def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0, topology: st
         **configlib.arguments(config.optim), params=variables["params"], total_steps=1000,
         steps_per_epoch=1,
     )  # fmt: skip
-    tasks = train.task_names(model, variables, shapes(1))
+    tasks = initialise.task_names(model, variables, shapes(1))
     like = state.abstract(
         fresh, optimizer, mesh, ema=bool(settings.ema), window=update.window(tasks)
     )

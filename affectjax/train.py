@@ -1,13 +1,11 @@
 """The loop: every model and every stage is trained here, on any mesh, and resumes to the bit."""
 
 import contextlib
-import dataclasses
 import json
 import math
 import pathlib
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import config_dict
 
@@ -31,32 +29,7 @@ from affectjax import (
 )
 from affectjax.data import moments, pipeline, vocabulary
 from affectjax.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How long, how much at once, how often; the section `train` of a config."""
-
-    batch: int = 8
-    micro_batches: int = 1
-    epochs: float = 200.0
-    steps: int = 0  # instead of epochs, where not 0
-    seed: int = 0
-    ema: float = 0.0  # decay of the averaged weights, which are then evaluated and exported
-    log_every: int = 50
-    evaluate_every: int = 0  # on the validation part, in steps; 0: at the end alone
-    checkpoint_every: int = 500
-    patience: int = 0  # evaluations without a better checkpoint.best before it stops; 0: never
-    bad_records: str = "fail"  # or "skip": a row of weight 0
-    bad_limit: int = 100  # skipped rows before the run stops
-    workers: int = 0  # processes that read; 0: threads
-    init_from: str | None = None  # an export whose parameters the run starts from
-    init_from_weights: tuple = ()  # pairs: a network of the model, its folder of converted weights
-    init_new: tuple = ()  # path patterns of parameters that start afresh all the same
-    init_drop: tuple = ()  # path patterns of the export's parameters that the run leaves out
-    deterministic: bool = False  # on GPUs: slower operations that give the same bits every time
-    tensorboard: bool = True
-    stuck_after: float = 1800.0  # seconds in which nothing moves before a process ends; 0: never
+from affectjax.settings import Settings
 
 
 class Stopped(Exception):
@@ -93,22 +66,6 @@ def export_newest(config: config_dict.ConfigDict, workdir: pathlib.Path) -> path
     training.state, training.host, step = found
     hosts.say(f"the checkpoint of step {step} of {training.steps}")
     return training.export({})
-
-
-def initial_variables(model, shapes: dict, key) -> dict:
-    """The model's fresh parameters and other variables, made through its loss."""
-    key = jax.random.key(key) if isinstance(key, int) else key
-    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    params, dropout = jax.random.split(key)
-    return model.init({"params": params, "dropout": dropout}, batch, train=True, method="loss")
-
-
-def task_names(model, variables: dict, shapes: dict) -> list[str]:
-    """What the model calls its losses."""
-    tasks, _ = jax.eval_shape(
-        lambda v, b: model.apply(v, b, train=False, method="loss"), variables, shapes
-    )
-    return sorted(tasks)
 
 
 class Training:
@@ -196,7 +153,7 @@ class Training:
         """The first state, on its devices, and its shardings."""
         s, shapes = self.settings, self._batch_shapes(1)
         # jitted, so that the model is traced once for all who ask below
-        fresh = jax.jit(lambda key: initial_variables(self.model, shapes, key))
+        fresh = jax.jit(lambda key: initialise.variables(self.model, shapes, key))
         variables = jax.eval_shape(fresh, jax.random.key(s.seed))
         self.optimizer, self.schedule = optim.build(
             **configlib.arguments(self.config.optim),
@@ -204,7 +161,7 @@ class Training:
             total_steps=self.steps,
             steps_per_epoch=max(1, round(self.steps_per_epoch)),
         )
-        tasks = task_names(self.model, variables, shapes)
+        tasks = initialise.task_names(self.model, variables, shapes)
         unknown = set(self.config.loss) - set(tasks)
         if unknown:
             raise UserError(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ml_collections import config_dict
 
-from affectjax import along, assemble, configlib, evaluate, sharding, train
+from affectjax import along, assemble, configlib, evaluate, initialise, sharding
 from affectjax.errors import UserError
 from affectjax.export import Export
 from affectjax.report import clip_pictures, looking
@@ -27,7 +27,7 @@ def exported(clips: int, beta: float) -> Export:
     config.model.update(dict(clips=clips, beta=beta, segments=5))
     model, rule = assemble.model(config, None), assemble.examples(config, None)
     shapes = {k: jax.ShapeDtypeStruct((1, *s), d) for k, (s, d) in rule.spec().items()}
-    variables = jax.jit(lambda: train.initial_variables(model, shapes, 3))()
+    variables = jax.jit(lambda: initialise.variables(model, shapes, 3))()
     state = {"statistics": variables["statistics"]}
     plain = config_dict.ConfigDict(configlib.to_plain(config))
     return Export(pathlib.Path("x"), plain, {}, variables["params"], state, None)

@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import affectjax
-from affectjax import assemble, configlib, optim, tables, train
+from affectjax import assemble, configlib, initialise, optim, tables
 from affectjax.data import records, sample
 from affectjax.errors import BAD_INPUT, COMPLETE
 from affectjax.main import main
@@ -229,7 +229,7 @@ def two_losses(model: str, rules: tuple) -> tuple[float, float]:
     }
     batch |= {k: np.ones_like(v) for k, v in batch.items() if k.startswith(("present", "weight"))}
     batch |= {"label": np.array([0, 1, 1, 0], np.int32)} if "label" in batch else {}
-    variables = train.initial_variables(network, batch, 0)
+    variables = initialise.variables(network, batch, 0)
     optimizer, _ = optim.build(
         **configlib.arguments(config.optim), params=variables["params"], total_steps=10,
         steps_per_epoch=1,

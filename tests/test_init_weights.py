@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import config_dict
 
-from affectjax import initialise, train
+from affectjax import initialise
 from affectjax.backbones import weights
 from affectjax.errors import UserError
 from affectjax.models.vaanet import VAANet
@@ -43,7 +43,7 @@ def section(**changes):
         "present/frames": jnp.ones((1, 2), bool),
         "mfcc": jnp.zeros((1, 2, 8, 8)), "present/mfcc": jnp.ones((1, 2), bool),
     }  # fmt: skip
-    shapes = jax.eval_shape(lambda b: train.initial_variables(model, b, 0), batch)
+    shapes = jax.eval_shape(lambda b: initialise.variables(model, b, 0), batch)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), dict(shapes))
     params = zeros.pop("params")
     state = {"params": params, "model_state": zeros, "ema": params, "step": jnp.zeros((), int)}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from affectjax import assemble, configlib, export, stablehlo, train
+from affectjax import assemble, configlib, export, initialise, stablehlo
 from affectjax.errors import BAD_INPUT, COMPLETE
 
 MODELS = ("tam_finetune:scratch,small", "cten:small", "vaanet:small")
@@ -44,7 +44,7 @@ def export_of(folder: pathlib.Path, name: str) -> export.Export:
     config = importlib.import_module(f"configs.{file}").get_config(variants)
     model, examples = assemble.model(config, None), assemble.examples(config, None)
     shapes = {k: jax.ShapeDtypeStruct((1, *s), t) for k, (s, t) in examples.spec().items()}
-    variables = dict(jax.eval_shape(lambda: train.initial_variables(model, shapes, 0)))
+    variables = dict(jax.eval_shape(lambda: initialise.variables(model, shapes, 0)))
     arrays = {f"params/{k}": v for k, v in export.paths(variables.pop("params")).items()}
     arrays |= {f"state/{k}": v for k, v in export.paths(variables).items()}
     random = np.random.default_rng(0)  # above zero, as deviations must be

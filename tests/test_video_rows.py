@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from affectjax import assemble, configlib, optim, tables, train
+from affectjax import assemble, configlib, initialise, optim, tables
 from configs import cten, vaanet
 
 MODULES = {"cten": cten, "vaanet": vaanet}
@@ -79,7 +79,7 @@ def test_a_step_lowers_the_loss(made):
     }
     batch |= {k: np.ones_like(v) for k, v in batch.items() if k.startswith(("present", "weight"))}
     batch["label"] = np.array([0, 1, 1, 0], np.int32)
-    shapes = jax.eval_shape(lambda: train.initial_variables(network, batch, 0))
+    shapes = jax.eval_shape(lambda: initialise.variables(network, batch, 0))
     variables = jax.tree_util.tree_map_with_path(drawn, shapes)
     optimizer, _ = optim.build(
         **configlib.arguments(config.optim), params=variables["params"], total_steps=10,

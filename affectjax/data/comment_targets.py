@@ -5,6 +5,7 @@ between spaces, and one row of `values`: 1 where the comment has the emotion of 
 it has not, NaN where nobody and nothing has said.
 """
 
+import abc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from affectjax.errors import BadRecord, UserError
 
 
-class CommentExamples:
+class CommentExamples(abc.ABC):
     """What the ways to read a comment share: one row a record, its targets, nothing drawn.
 
     `values` repeats the dataset's names of emotions; `outputs` are those to learn. A way says what
@@ -26,9 +27,9 @@ class CommentExamples:
         self.outputs, self.values = tuple(outputs), tuple(values)
         self.columns = columns(self.outputs, self.values)
 
+    @abc.abstractmethod
     def fill(self, example: dict[str, np.ndarray], text: str) -> None:
         """Write the arrays of one's own."""
-        raise NotImplementedError
 
     def check(self, spec: Any, where: str) -> None:
         """The dataset is a comment corpus of these emotions."""

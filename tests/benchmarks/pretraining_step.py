@@ -18,7 +18,7 @@ import types
 import jax
 import numpy as np
 
-from affectjax import clock, compiling, optim, sharding, state, train, update
+from affectjax import clock, compiling, initialise, optim, sharding, state, update
 from affectjax.data import pipeline, records, tsc, vocabulary
 from affectjax.models.tam import TAM
 from tests.benchmarks.fusion import furthest, machine
@@ -85,7 +85,7 @@ class Ours:
         shapes = {k: jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype) for k, x in batch.items()}
 
         def fresh(key):
-            return train.initial_variables(self.model, shapes, key)
+            return initialise.variables(self.model, shapes, key)
 
         variables = jax.eval_shape(fresh, jax.random.key(0))
         optimizer, schedule = optim.build(

@@ -12,7 +12,7 @@ import optax
 import pytest
 
 import affectjax
-from affectjax import along, assemble, configlib, optim, recipes, tables, train
+from affectjax import along, assemble, configlib, initialise, optim, recipes, tables
 from affectjax.errors import COMPLETE
 from affectjax.main import main
 from affectjax.report.__main__ import main as report
@@ -69,7 +69,7 @@ def two_losses(model: str) -> tuple[float, float]:
     }
     batch |= {k: np.ones_like(v) for k, v in batch.items() if k.startswith(("present", "weight"))}
     batch |= {"label": np.array([0, 1, 1, 0], np.int32)} if "label" in batch else {}
-    variables = jax.jit(lambda: train.initial_variables(network, batch, 0))()
+    variables = jax.jit(lambda: initialise.variables(network, batch, 0))()
     optimizer, _ = optim.build(
         **configlib.arguments(config.optim), params=variables["params"], total_steps=10,
         steps_per_epoch=1,

@@ -6,7 +6,7 @@ import pathlib
 import jax
 import pytest
 
-from affectjax import assemble, export, train
+from affectjax import assemble, export, initialise, train
 from configs import cten, vaanet
 
 TABLE_2 = [
@@ -26,8 +26,8 @@ def losses_of(config):
     rule = assemble.examples(config, None)
     model = assemble.model(config, None)
     batch = {k: jax.ShapeDtypeStruct((2, *s), d) for k, (s, d) in rule.spec().items()}
-    variables = jax.eval_shape(lambda: train.initial_variables(model, batch, 0))
-    return train.task_names(model, variables, batch)
+    variables = jax.eval_shape(lambda: initialise.variables(model, batch, 0))
+    return initialise.task_names(model, variables, batch)
 
 
 @pytest.mark.parametrize("name", ["", *cten.VARIANTS])

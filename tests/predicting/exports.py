@@ -6,7 +6,7 @@ import types
 import jax
 import numpy as np
 
-from affectjax import assemble, configlib, export, train
+from affectjax import assemble, configlib, export, initialise
 from affectjax.data import sample
 from affectjax.data.vocabulary import Vocabulary
 from affectjax.media.lowlevel import Lowlevel
@@ -77,7 +77,7 @@ def make(folder, name: str, seconds: float = 8.0, lexicon=None, about=None, **mo
     rule, module = assemble.examples(config, words), assemble.model(config, words)
     batch = {k: np.zeros((2, *shape), d) for k, (shape, d) in rule.spec().items()}
     # compiling every initialiser would take longer than all tests of the predictions
-    variables = drawn(jax.eval_shape(lambda: train.initial_variables(module, batch, 0)))
+    variables = drawn(jax.eval_shape(lambda: initialise.variables(module, batch, 0)))
     params = variables.pop("params")
     clips = types.SimpleNamespace(durations=np.full(3, seconds))
     dataset = types.SimpleNamespace(
