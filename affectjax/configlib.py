@@ -5,7 +5,6 @@ and the constructor's signature holds the defaults; `build` copies them in, so t
 override each one and a run's `config.json` says everything.
 """
 
-import difflib
 import importlib
 import inspect
 import operator
@@ -15,7 +14,7 @@ import typing
 from absl import flags
 from ml_collections import config_dict, config_flags
 
-from affectjax.errors import UserError
+from affectjax.errors import UserError, nearest
 
 # Section -> the constructor that it feeds. {name} is the section's own `name`.
 CONSTRUCTORS = {
@@ -40,9 +39,7 @@ def build(base: dict, variants: dict[str, dict], arg: str | None = "") -> config
     names = [name for name in (arg or "").split(",") if name]
     for name in dict.fromkeys(names):
         if name not in variants:
-            raise UserError(
-                f"unknown variant '{name}'", mend=_nearest(name, variants, "The variants are")
-            )
+            raise UserError(f"unknown variant '{name}'", mend=nearest(name, variants))
         _lay_over(plain, variants[name])
     return fill(_without_removed(plain))
 
@@ -52,7 +49,7 @@ def fill(plain: dict) -> config_dict.ConfigDict:
     for section in plain:
         if section not in CONSTRUCTORS and section not in FREE:
             raise UserError(
-                f"unknown section '{section}'", "config", _nearest(section, CONSTRUCTORS)
+                f"unknown section '{section}'", "config", nearest(section, CONSTRUCTORS)
             )
     config = config_dict.ConfigDict()
     for section, path in CONSTRUCTORS.items():
@@ -67,7 +64,7 @@ def fill(plain: dict) -> config_dict.ConfigDict:
             if key not in defaults:
                 raise UserError(
                     f"unknown config key '{section}.{key}'",
-                    mend=_nearest(key, defaults),
+                    mend=nearest(key, defaults),
                 )
         filled = config_dict.ConfigDict({} if name is None else {"name": name})
         for key, default in defaults.items():
@@ -114,7 +111,7 @@ def parse(argv: list[str], values: flags.FlagValues) -> tuple[config_dict.Config
     file = pathlib.Path(path.partition(":")[0])
     if not file.is_file():
         beside = [str(one) for one in file.parent.glob("*.py")]
-        mend = _nearest(str(file), beside) if beside else "The project's own are in configs/."
+        mend = nearest(str(file), beside) if beside else "The project's own are in configs/."
         raise UserError(f"there is no config {file}", mend=mend)
     try:
         config_flags.DEFINE_config_file("config", None, flag_values=values, sys_argv=argv)
@@ -201,15 +198,8 @@ def _unknown_key(argv: list[str], path: str, error: Exception) -> UserError:
     for word in argv:
         key = word.removeprefix("--config.").split("=", 1)[0]
         if word.startswith("--config.") and key not in known:
-            return UserError(f"unknown config key '{key}'", mend=_nearest(key, known))
+            return UserError(f"unknown config key '{key}'", mend=nearest(key, known))
     return UserError(f"the config cannot be read: {error}")
-
-
-def _nearest(word: str, known, otherwise: str = "Known are") -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    if close:
-        return f"Did you mean '{close[0]}'?"
-    return f"{otherwise} {', '.join(sorted(known))}."
 
 
 def _type_of(hint) -> type:

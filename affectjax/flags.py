@@ -1,9 +1,8 @@
 """A command's flags, where whatever is wrong is one line and the nearest right name is told."""
 
 import argparse
-import difflib
 
-from affectjax.errors import UserError
+from affectjax.errors import UserError, nearest
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,8 +32,7 @@ class Parser(argparse.ArgumentParser):
         if rest:
             name = rest[0].partition("=")[0]
             known = [option for option in self._option_string_actions if option != "-h"]
-            near = difflib.get_close_matches(name, known, 1, 0.5)
-            mend = f"Did you mean {near[0]}?" if near else f"`{self.prog} --help` names them."
+            mend = nearest(name, known, f"`{self.prog} --help` names them.")
             what = "there is no flag" if name.startswith("-") else "nothing takes the argument"
             raise UserError(f"{what} {name}", mend=mend)
         return found

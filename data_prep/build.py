@@ -19,7 +19,7 @@ from typing import Any
 
 from affectjax import exits
 from affectjax.data import records
-from affectjax.errors import COMPLETE, UserError
+from affectjax.errors import COMPLETE, UserError, nearest
 from affectjax.media import extractor as extractors
 from affectjax.progress import Progress, duration
 from data_prep import (
@@ -158,11 +158,11 @@ def _extractors(flags) -> tuple:
     for name in given:
         if name not in names:
             raise UserError(f"{name!r} is no chosen extractor", "--extractor-options",
-                            find.nearest(name, names))  # fmt: skip
+                            nearest(name, names))  # fmt: skip
     found, weighed = [], False
     for name in names:
         if ":" not in name and name not in extractors.BUILT_IN:
-            mend = find.nearest(name, [*extractors.BUILT_IN, "package.module:Class"])
+            mend = nearest(name, [*extractors.BUILT_IN, "package.module:Class"])
             raise UserError(f"there is no extractor {name!r}", "--extractors", mend)
         options = given.get(name, {})
         if not isinstance(options, dict):

@@ -1,6 +1,5 @@
 """Files by name: videos under a folder, the comment file of a video, the annotations of a set."""
 
-import difflib
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -127,14 +126,6 @@ def annotation(request, names: Iterable[str], dataset: str, home: str) -> pathli
         str(root),
         f"{dataset}: its owners give it out at {home}.",
     )
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A sentence that helps with a misspelt name."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, 1, 0.5)
-    guess = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{guess}There are: {', '.join(known)}."
 
 
 def lines(path: pathlib.Path) -> list[str]:

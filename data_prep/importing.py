@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 from affectjax.data import records
-from affectjax.errors import COMPLETE, UserError
+from affectjax.errors import COMPLETE, UserError, nearest
 from affectjax.media.features import narrow
-from data_prep import arrays, builders, command, find, imports, place, report
+from data_prep import arrays, builders, command, imports, place, report
 from data_prep.imports import Entry
 
 OPTIONS = {
@@ -49,7 +49,7 @@ def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
         raise UserError("--features is missing", mend=mend)
     options = builders.filled(OPTIONS, command.json_flag(flags, "options"), "import")
     if options["padding"] not in ("none", "zeros"):
-        mend = find.nearest(options["padding"], ("none", "zeros"))
+        mend = nearest(options["padding"], ("none", "zeros"))
         raise UserError(f"padding cannot be {options['padding']!r}", "--options", mend)
     try:
         entries = imports.entries(pathlib.Path(flags.features), flags.manifest, options)
@@ -112,7 +112,7 @@ def _targets(entries: list[Entry], options: Mapping[str, Any]) -> _Targets:
         if isinstance(rule["above"], bool) or not isinstance(rule["above"], (int, float)):
             raise UserError(f"label cannot lie above {rule['above']!r}", "--options")
         if rule["value"] not in values:
-            mend = find.nearest(rule["value"], values) if values else "There are no values."
+            mend = nearest(rule["value"], values) if values else "There are no values."
             raise UserError(f"there is no value {rule['value']!r}", "--options", mend)
         names = tuple(rule.get("names") or (f"up to {rule['above']}", f"above {rule['above']}"))
         if len(names) != 2 or len(set(map(str, names))) < 2:
@@ -135,7 +135,7 @@ def _targets(entries: list[Entry], options: Mapping[str, Any]) -> _Targets:
         places = {name: i for i, name in enumerate(names)}
     for entry in entries:
         if entry.label != "" and entry.label not in places:
-            mend = find.nearest(entry.label, names)
+            mend = nearest(entry.label, names)
             raise UserError(f"{entry.id}: there is no class {entry.label!r}", "--options", mend)
     return _Targets(values, names, lambda entry: places.get(entry.label, -1))
 
@@ -151,10 +151,10 @@ def _widths(entries: list[Entry], options: Mapping[str, Any]) -> dict[str, int]:
                 break
         else:
             known = sorted({m for entry in entries for m in entry.features})
-            raise UserError(f"no clip has {name!r}", "--options", find.nearest(name, known))
+            raise UserError(f"no clip has {name!r}", "--options", nearest(name, known))
     for name in options["rates"]:
         if name not in found:
-            mend = find.nearest(name, found)
+            mend = nearest(name, found)
             raise UserError(f"there is no modality {name!r}", "--options, rates", mend)
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.errors import UserError
+from affectjax.errors import UserError, nearest
 from data_prep import arrays, find, unpickle
 
 
@@ -68,7 +68,7 @@ def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks) -> list[Entry]:
     known = {"id", "group", "split", "start", "end", "label", "row"}
     for column in rows[0]:
         if column not in known and not str(column).startswith("value:"):
-            mend = find.nearest(str(column), (*sorted(known), "value:NAME"))
+            mend = nearest(str(column), (*sorted(known), "value:NAME"))
             raise UserError(f"the manifest's column {column!r} is unknown", str(manifest), mend)
     modalities = sorted(path.name for path in folder.iterdir() if path.is_dir())
     place: dict[str, int] = {}

@@ -21,9 +21,9 @@ import pathlib
 import sys
 
 from affectjax import exits
-from affectjax.errors import COMPLETE, UserError
+from affectjax.errors import COMPLETE, UserError, nearest
 from affectjax.flags import Parser
-from data_prep import command, find, place
+from data_prep import command, place
 from data_prep.labelling import answers, corpus, project, rounds
 
 CONFIG = pathlib.Path(__file__).parents[1] / "configs" / "danmaku_comments.py"
@@ -62,7 +62,7 @@ def _main(argv: list[str] | None) -> int:
     if stray or (further and flags.step != "round"):
         raise UserError(f"there is no flag {(stray or further)[0]}", mend="See --help.")
     if flags.step not in STEPS:
-        raise UserError(f"there is no step {flags.step!r}", mend=find.nearest(flags.step, STEPS))
+        raise UserError(f"there is no step {flags.step!r}", mend=nearest(flags.step, STEPS))
     if not flags.project:
         raise UserError("--project is missing", mend="Say --project=DIR, the project's folder.")
     if flags.count < 0:
@@ -95,7 +95,7 @@ def _start(flags: argparse.Namespace, folder: pathlib.Path) -> int:
     options = command.json_flag(flags, "options")
     wrong = sorted(set(options) - {"separator", "labels", "neutral"})
     if wrong:
-        mend = find.nearest(wrong[0], ("separator", "labels", "neutral"))
+        mend = nearest(wrong[0], ("separator", "labels", "neutral"))
         raise UserError(f"start has no option {wrong[0]!r}", "--options", mend)
     files = flags.comments.split(",")
     print(status(rounds.start(folder, files, emotions, flags.high, flags.low, options)))

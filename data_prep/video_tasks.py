@@ -23,7 +23,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from affectjax import exits, files
-from affectjax.errors import COMPLETE, UserError
+from affectjax.errors import COMPLETE, UserError, nearest
 from affectjax.flags import Parser
 from data_prep import find
 from data_prep.builders import labelled
@@ -84,7 +84,7 @@ def of_folder(videos: pathlib.Path, classes: Sequence[str], url: str = LOCAL) ->
     if (videos / "clips.csv").is_file():
         for row in labelled.read(videos / "clips.csv"):
             if row["label"] not in classes:
-                mend = find.nearest(row["label"], classes)
+                mend = nearest(row["label"], classes)
                 raise UserError(f"{row['label']!r} is no emotion", str(videos / "clips.csv"), mend)
             if row["start"] and row["end"] is None:
                 what = f"{row['id']} has no end, and Label Studio wants one"

@@ -338,7 +338,7 @@ def test_random_weights_are_marked_and_follow_their_seed():
 
 
 def test_names_and_settings_that_do_not_exist():
-    with pytest.raises(UserError, match="Did you mean vggish"):
+    with pytest.raises(UserError, match="Did you mean 'vggish'"):
         catalogue.row("vgish")
     with pytest.raises(UserError, match="clip has no setting 'colour'"):
         catalogue.settings("clip", {"colour": 1})

@@ -9,13 +9,12 @@ A module gives
 """
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from affectjax.errors import UserError
+from affectjax.errors import UserError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +112,7 @@ ROWS = {
 def row(name: str) -> Row:
     """The row of a network; an unknown name is an error that names the nearest."""
     if name not in ROWS:
-        near = difflib.get_close_matches(name, ROWS, 1)
-        mend = f"Did you mean {near[0]}?" if near else f"Choose from {', '.join(ROWS)}."
-        raise UserError(f"There is no backbone {name!r}", mend=mend)
+        raise UserError(f"There is no backbone {name!r}", mend=nearest(name, ROWS))
     return ROWS[name]
 
 

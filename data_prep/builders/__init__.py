@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from affectjax.errors import UserError
-from data_prep import find
+from affectjax.errors import UserError, nearest
 
 NAMES = (
     "video_tsc", "videoemotion8", "ekman6", "caer", "liris_accede", "danmaku_ldl", "labelled",
@@ -22,7 +21,7 @@ LEAST = {"seed": 0, "seconds": 0.1, "grid": 0.01}  # below, memory ends before t
 def named(name: str) -> ModuleType:
     """The builder of a dataset, or the nearest right name."""
     if name not in NAMES:
-        mend = find.nearest(name, (*NAMES, "import"))
+        mend = nearest(name, (*NAMES, "import"))
         raise UserError(f"There is no dataset {name!r} to build", mend=mend)
     return importlib.import_module(f"data_prep.builders.{name}")
 
@@ -40,7 +39,7 @@ def filled(known: Mapping[str, Any], given: Mapping[str, Any], where: str) -> di
     """`known` with `given` on top; a name or a kind that does not fit is said in one line."""
     for key, value in given.items():
         if key not in known:
-            raise UserError(f"{where} has no option {key!r}", "--options", find.nearest(key, known))
+            raise UserError(f"{where} has no option {key!r}", "--options", nearest(key, known))
         kind = type(known[key])
         fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
         if isinstance(value, bool) and kind is not bool:

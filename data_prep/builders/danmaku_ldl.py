@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.errors import UserError
-from data_prep import distributions, find
+from affectjax.errors import UserError, nearest
+from data_prep import distributions
 from data_prep.builders import commented
 from data_prep.comments import read
 from data_prep.labelling import classify
@@ -133,7 +133,7 @@ def check_parts(part_of: Mapping[str, str], names: Sequence[str]) -> None:
     for name, whole in part_of.items():
         if whole not in names:
             what = f"{name!r} cannot count for {whole!r}"
-            raise UserError(what, "--options, part_of", find.nearest(str(whole), names))
+            raise UserError(what, "--options, part_of", nearest(str(whole), names))
 
 
 def joined(

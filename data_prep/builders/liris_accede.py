@@ -26,11 +26,11 @@ TASKS = {
 
 def plan(request: Request) -> Plan:
     """The plan of the task that the options name."""
-    from affectjax.errors import UserError
+    from affectjax.errors import UserError, nearest
     from data_prep import find
 
     task = str(request.options["task"]).removeprefix("mediaeval")
     if task not in TASKS:
-        raise UserError(f"there is no task {task!r}", "--options", find.nearest(task, TASKS))
+        raise UserError(f"there is no task {task!r}", "--options", nearest(task, TASKS))
     find.folder(request.annotations, "--annotations", "the annotation files of LIRIS-ACCEDE")
     return TASKS[task](request)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.errors import UserError
+from affectjax.errors import UserError, nearest
 from data_prep import find
 from data_prep.builders import lists
 from data_prep.plan import Clip, Lookup, Plan, Request
@@ -25,7 +25,7 @@ def classes(request: Request) -> Plan:
     """MediaEval 2015: the classes -1, 0, 1 of both dimensions."""
     target = request.options["target"]
     if target not in DIMENSIONS:
-        mend = find.nearest(target, DIMENSIONS)
+        mend = nearest(target, DIMENSIONS)
         raise UserError(f"there is no target {target!r}", "--options", mend)
     rows = {}
     for path in _tables(request, "valenceClass", "arousalClass", file="ACCEDEaffect.txt"):

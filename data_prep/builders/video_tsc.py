@@ -9,8 +9,8 @@ A `clips.csv` beside the videos goes before: its columns `video` and `split` mus
 
 import numpy as np
 
-from affectjax.errors import UserError
-from data_prep import find, segmentation, sentiment
+from affectjax.errors import UserError, nearest
+from data_prep import segmentation, sentiment
 from data_prep.builders import commented
 from data_prep.plan import Clip, Lookup, Plan, Request
 
@@ -34,7 +34,7 @@ def plan(request: Request) -> Plan:
         mend = "seconds and grid are above 0, select is not negative, test is a fraction."
         raise UserError("an option of video_tsc is out of its range", "--options", mend)
     if o["by"] not in ("source", "clip"):
-        mend = find.nearest(o["by"], ("source", "clip"))
+        mend = nearest(o["by"], ("source", "clip"))
         raise UserError(f"by cannot be {o['by']!r}", "--options", mend)
     score = sentiment.scorer(o["scorer"], request.lexicon)
     sources, skipped = commented.sources(request)

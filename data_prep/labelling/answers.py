@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from affectjax.errors import UserError
-from data_prep import find
+from affectjax.errors import UserError, nearest
 from data_prep.comments.encoding import decode
 from data_prep.labelling import texts
 from data_prep.labelling.project import Project
@@ -51,7 +50,7 @@ def read(path: pathlib.Path, project: Project, annotator: str = "") -> list[Answ
             mend = "Give answers to this project's queue."
             raise UserError(f"there is no comment {answer.id!r} in the project", where, mend)
         if answer.emotion not in project.emotions:
-            mend = find.nearest(answer.emotion, project.emotions)
+            mend = nearest(answer.emotion, project.emotions)
             raise UserError(f"{answer.id}: {answer.emotion!r} is no emotion", where, mend)
         if answer[:3] in seen:
             what = f"{answer.annotator} answers {answer.id!r} twice"

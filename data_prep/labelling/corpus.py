@@ -30,8 +30,8 @@ import numpy as np
 
 from affectjax.data import comment_targets, records, splits
 from affectjax.data.ngrams import spelling
-from affectjax.errors import COMPLETE, UserError
-from data_prep import builders, command, find, place
+from affectjax.errors import COMPLETE, UserError, nearest
+from data_prep import builders, command, place
 from data_prep.labelling import texts
 
 PARTS = ("train", "validation", "test")
@@ -147,7 +147,7 @@ def values(
         wrong = [name for name in meaning[label] if name not in column]
         if wrong:
             what = f"{label!r} cannot stand for {wrong[0]!r}"
-            raise UserError(what, "--options, labels", find.nearest(str(wrong[0]), emotions))
+            raise UserError(what, "--options, labels", nearest(str(wrong[0]), emotions))
     table = np.full((len(rows), len(emotions)), np.nan, np.float32)
     for line, row in zip(table, rows):
         if row.labels is not None:
@@ -156,11 +156,11 @@ def values(
                 if label not in meaning:
                     what = f"{row.id}: the label {label!r} is unknown"
                     mend = "Say in the option labels what it stands for."
-                    raise UserError(what, "--comments", f"{mend} {find.nearest(label, meaning)}")
+                    raise UserError(what, "--comments", f"{mend} {nearest(label, meaning)}")
                 line[[column[name] for name in meaning[label]]] = 1
         for name, value in row.marks:
             if name not in column:
-                mend = find.nearest(name, emotions)
+                mend = nearest(name, emotions)
                 raise UserError(f"the column {name!r} is no emotion", "--comments", mend)
             line[column[name]] = value
     return table
@@ -182,7 +182,7 @@ def _names(meaning: Any) -> list[str]:
 def divide(rows: Sequence[texts.Row], options: Mapping[str, Any]) -> list[str]:
     """The split of every comment."""
     if options["split"] not in SPLITS:
-        mend = find.nearest(options["split"], SPLITS)
+        mend = nearest(options["split"], SPLITS)
         raise UserError(f"split cannot be {options['split']!r}", "--options", mend)
     parts = options["parts"]
     fit = all(isinstance(n, int | float) and 0 < n < math.inf for n in parts)

@@ -311,7 +311,7 @@ BAD = {
     "options that are no JSON": (["caer", "--videos=.", "--options={classes}"], "no JSON"),
     "no such extractor": (["caer", "--videos=.", "--extractors=lowlvel"], "lowlvel"),
     "no weights": (["caer", "--videos=.", "--weights=random"], "no chosen extractor takes"),
-    "a misspelt flag": (["caer", "--vidoes=."], "--vidoes. Did you mean --videos?"),
+    "a misspelt flag": (["caer", "--vidoes=."], "--vidoes. Did you mean '--videos'?"),
     "no dataset": ([], "DATASET"),
     "a format that is none": (["caer", "--videos=.", "--format=csv"], "--format"),
     "two extractors of one modality": (["caer", "--videos=SHOWS", "--weights=random",

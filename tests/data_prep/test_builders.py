@@ -8,7 +8,7 @@ import pytest
 
 from affectjax.data import load, records
 from affectjax.errors import COMPLETE, UserError
-from data_prep import build, builders, lexicon
+from data_prep import build, builders, find, lexicon
 from data_prep.builders import liris_films, videoemotion8
 from data_prep.plan import Found, Request, Said
 from tests.data_prep import making
@@ -198,8 +198,8 @@ def test_training_chooses_one_of_the_splits(eight, tmp_path):
 
 def test_names_that_were_published_with_an_ending_find_their_files(tmp_path):
     videos = empty(tmp_path, "Joy/a.wmv.mp4", "Joy/b.mp4", "Joy/c.d.webm")
-    there = builders.find.videos(videos)
-    found = builders.find.match(["Joy/a", "Joy/b", "Joy/c.d", "Joy/e"], there)
+    there = find.videos(videos)
+    found = find.match(["Joy/a", "Joy/b", "Joy/c.d", "Joy/e"], there)
     assert {name: path.name for name, path in found.items()} == {
         "Joy/a": "a.wmv.mp4", "Joy/b": "b.mp4", "Joy/c.d": "c.d.webm",
     }  # fmt: skip
@@ -417,7 +417,7 @@ def test_comments_are_found_beside_the_videos_or_in_their_folder(tmp_path):
     for name in ("a/x.xml", "y.danmaku.xml", "z.json", "w/x.csv"):
         (said / name).parent.mkdir(parents=True, exist_ok=True)
         (said / name).write_text("")
-    found = builders.find.comments(builders.find.videos(videos), said)
+    found = find.comments(find.videos(videos), said)
     assert {name: str(path.relative_to(said)) for name, path in found.items()} == {
         "a/x": "a/x.xml", "c/y": "y.danmaku.xml", "z": "z.json",
     }  # fmt: skip

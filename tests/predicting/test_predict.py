@@ -142,7 +142,7 @@ def test_copies_and_embedded_videos(export, folder, tmp_path):
     [
         (["EXPORT", "VIDEO"], "--out is missing"),
         (["EXPORT"], "required: VIDEO"),
-        (["EXPORT", "VIDEO", "--out=x", "--strid=2"], "Did you mean --stride?"),
+        (["EXPORT", "VIDEO", "--out=x", "--strid=2"], "Did you mean '--stride'?"),
         (["EXPORT", "VIDEO", "--out=x", "--batch=0"], "--batch is above 0"),
         (["EXPORT", "VIDEO", "--out=x", "--threshold=2"], "--threshold is from 0 to 1"),
         (["EXPORT", "VIDEO", "--out=x", "--window=-3"], "Say 0.01 s or more"),

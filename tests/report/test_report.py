@@ -309,7 +309,7 @@ def test_bad_input_is_one_line(capsys, two, tmp_path):
     assert "not a workdir" in refused(capsys, scratch / "split-0" / "export")
     assert "NAME=CSV" in refused(capsys, "--predictions=alone")
     assert "stands twice" in refused(capsys, "--predictions=a=b", "--predictions=a=c")
-    assert "Did you mean --paper?" in refused(capsys, "--papper=tam")
+    assert "Did you mean '--paper'?" in refused(capsys, "--papper=tam")
     assert "no tables of a paper 'tem'" in refused(capsys, "--paper=tem")
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refused(capsys, f"--out={tmp_path / 'file' / 'out'}")
