@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +42,12 @@ def peak() -> float:
     return 2 * n**3 / min(times) / share
 
 
+def work(model: Any, batch: Mapping[str, Any]) -> float:
+    """FLOPs of a training step on a host batch: backward costs twice what forward does."""
+    still = model.frozen_flops(batch) if hasattr(model, "frozen_flops") else 0.0
+    return 3 * model.flops(batch) - 2 * still
+
+
 class Clock:
     """Step time, examples a second, share of time spent waiting for input, FLOP utilisation."""
 
@@ -65,10 +73,10 @@ class Clock:
         yield
         self.idle += time.time() - before
 
-    def step(self, forward: float) -> None:
-        """Count a step and the forward FLOPs of this host's rows; backward costs twice as much."""
+    def step(self, work: float) -> None:
+        """Count a step and the FLOPs of this host's rows."""
         self.steps += 1
-        self.flops += 3 * forward * self.share
+        self.flops += work * self.share
 
     def read(self) -> dict[str, float]:
         """The figures since the last reading; every name starts with time/."""

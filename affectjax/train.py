@@ -275,7 +275,7 @@ class Training:
 
         def fetch():
             host = timer.waiting(lambda: next(batches))
-            work = self.model.flops(host.arrays)
+            work = clock.work(self.model, host.arrays)
             for message in host.bad:
                 print(f"skipped: {message}", flush=True)
             return (host.ids, work), sharding.to_global(host.arrays, placed)

@@ -7,7 +7,8 @@ Paper: Representation Learning through Multimodal Attention and Time-Sync Commen
 Video Content Analysis (ACM MM 2022), sections 5.2 and 5.3, Tables 1 to 6. Fine-tuning: Adam, 1e-5
 for projections and fusion, 1e-4 for the fresh head, 50 epochs. From scratch: 1e-4, weight decay
 0.005, 100 epochs. Batch 8 and 64 segments; on MediaEval batch 16, 16 segments and 20 epochs either
-way. 15 % of the training set choose the epoch: by accuracy, on MediaEval 2016 by correlation.
+way, for the paper gives 20 there and 50 for fine-tuning without saying which holds for both. 15 %
+of the training set choose the epoch: by accuracy, on MediaEval 2016 by correlation.
 The paper's accuracy: VideoEmotion-8 57.53 % after pre-training and 56.04 % from scratch, Ekman-6
 61.00 % and 60.64 %. None of its datasets is freely redistributable; ours stands in the report of
 whoever has them. Hardware: made for accelerators; `small` takes a minute on a laptop.

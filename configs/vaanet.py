@@ -12,11 +12,15 @@ penalty of the loss is 0.5, which the paper does not state; 15 % of the training
 epoch. Networks that start from published weights:
 
     python -m affectjax.convert resnet3d resnet-101-kinetics.pth --out=weights/resnet3d
-    ... --config=configs/vaanet.py:frames \
-        "--config.train.init_from_weights=(('sight', 'weights/resnet3d'),)"
+    python -m affectjax.convert resnet resnet18-f37072fd.pth --out=weights/resnet18
+    ... --config=configs/vaanet.py:frames "--config.train.init_from_weights=(('sight', \
+        'weights/resnet3d'), ('sound', 'weights/resnet18'))" \
+        "--config.train.init_new=('^sound/net/net/stem/conv',)"
 
-Their batch norm keeps the statistics stored there (model.norms=stored), or normalises by the batch
-in training and moves them (live); that of the sound network is live unless it is frozen.
+The stem of the sound network is new: it reads one channel of MFCC through a window of 7 x 1, as the
+authors' code has it, and ImageNet's reads three of a picture. The batch norm of sight keeps the
+statistics stored there (model.norms=stored), or normalises by the batch in training and moves them
+(live); that of the sound network is live unless it is frozen.
 Hardware: features of this size train on a laptop CPU; `small` takes under a minute.
 
 Variants, joined by commas after a colon (configs/vaanet.py:ekman6,vs,ce):

@@ -155,7 +155,7 @@ def test_the_numbers_of_cten_add_up_to_what_its_text_says_of_them():
         "Figure 3, left": [57.3, 58.2],
         "classes of Video-8": [0, 0, 0, 0, 0, 0, 0, 0, 111.4],
         "classes of Ekman-6": [0, 0, 0, 0, 0, 0, 113.4],
-        "classes of CAER": [0, 0, 0, 0, 0, 0, 0, 80.1],
+        "classes of CAER": [0, 0, 0, 0, 0, 0, 0, 80.1, 0],
     }
     rows = printed("cten")
     lead = [a - b for a, b in zip(rows["1", "Ours"], rows["1", "VAANet [65]"])]

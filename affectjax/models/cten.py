@@ -48,7 +48,9 @@ from affectjax.models.video_streams import (
     Sight,
     Sound,
     check_networks,
+    sight_flops,
     sight_width,
+    sound_flops,
     sound_width,
 )
 
@@ -262,7 +264,7 @@ class CTEN(nn.Module):
         return key, left_segments(key, there), self.erase
 
     def flops(self, batch: Mapping[str, np.ndarray]) -> float:
-        """FLOPs of one forward pass over the segments of a host batch, networks not counted."""
+        """FLOPs of one forward pass over the segments of a host batch."""
         widths = self._widths()
         n = {m: np.asarray(batch[f"present/{m}"]).sum(1).astype(float) for m in widths}
         rows, c = sum(n.values()), self.projection or max(widths.values())
@@ -274,7 +276,21 @@ class CTEN(nn.Module):
             total = total + 6 * rows * c * c + 2 * pairs * c
         each = 2 * pairs * c + 4 * rows * c + 2 * rows * self.segments
         total = total + looks * (each + 2 * len(n) * c * len(self.outputs))
-        return float(np.sum(total))
+        return float(np.sum(total)) + sum(self._network_flops(batch).values())
+
+    def frozen_flops(self, batch: Mapping[str, np.ndarray]) -> float:
+        """Those of them that have no backward pass."""
+        return sum(n for name, n in self._network_flops(batch).items() if name in self.frozen)
+
+    def _network_flops(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        found = {}
+        if self.sight:
+            again = len(LOOKS) if self.resample and self.erase != "none" else 1
+            frames = self.resample or batch["frames"].shape[2]
+            found["sight"] = again * sight_flops(self.sight, batch, frames)
+        if self.sound:
+            found["sound"] = sound_flops(self.sound, batch, self.sound_size)
+        return found
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """What the numbers of a prediction stand for, in their order."""

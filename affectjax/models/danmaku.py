@@ -2,7 +2,7 @@
 
 A recurrent network a modality, their outputs end to end, and over these a mixture of experts
 between two context gatings. What comes out is brought to a distribution; training compares every
-second with its window's truth, scores are those of the windows' means.
+second with its window's truth, scores are those of the windows' means over seconds that are there.
 """
 
 from collections.abc import Mapping
@@ -98,7 +98,9 @@ class Danmaku(nn.Module):
         distance = jnp.where(counts, entropy[..., None] - cross, 0.0)
         weight = batch["weight"]
         sums = {"divergence": (distance.sum((1, 2)) * weight, counts.sum((1, 2)) * weight)}
-        share = jnp.exp(log).reshape(*cut, -1).mean(2)
+        seen = there.reshape(cut)
+        seen = (seen | ~seen.any(-1, keepdims=True))[..., None]  # of no second: whatever is there
+        share = (jnp.exp(log).reshape(*cut, -1) * seen).sum(2) / seen.sum(2)
         mean = self.target(jnp.zeros_like(truth), back=True)
         found = {"distribution": share, "truth": truth, "mean": mean, "window": batch["window"]}
         return sums, jax.lax.stop_gradient(found | {"there": there.reshape(cut).sum(-1)})

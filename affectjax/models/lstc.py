@@ -116,7 +116,8 @@ class LSTC(nn.Module):
             prediction = self._average(batch, y)
             found = {"prediction": prediction}
             found |= {k: batch[k] for k in ("truth", "clip", "new", "length")}
-        # Models that stand apart: the sum of their losses trains each as it would train alone.
+        # Models that stand apart: the sum of their losses trains each as it would train alone, and
+        # the step that is kept is the best for their mean.
         sums = {"target": (sum(total for total, _ in each), each[0][1])}
         return sums, jax.lax.stop_gradient(found)
 
@@ -125,8 +126,9 @@ class LSTC(nn.Module):
         features = self.vectors(batch, key)
         p, s, names = self.head_parameters(), self.dropout, sorted(self.modalities)
         if self.fusion == "late":
+            kept = {m: dropout(fold(key, 0, i), features[m], s) for i, m in enumerate(names)}
             return [
-                dense(p[m]["out"], dropout(fold(key, 1, i), embed(p[m], features[m]), s))
+                dense(p[m]["out"], dropout(fold(key, 1, i), embed(p[m], kept[m]), s))
                 for i, m in enumerate(names)
             ]
         total = sum(features[m] for m in names)

@@ -32,7 +32,9 @@ from affectjax.models.video_streams import (
     Sight,
     Sound,
     check_networks,
+    sight_flops,
     sight_width,
+    sound_flops,
     sound_width,
 )
 
@@ -195,8 +197,9 @@ class VAANet(nn.Module):
         return dict(sorted(widths.items()))
 
     def flops(self, batch: Mapping[str, np.ndarray]) -> float:
-        """FLOPs of one forward pass over the segments of a host batch, networks not counted."""
-        total = 2.0 * len(batch["weight"]) * sum(self._widths().values()) * len(self.outputs)
+        """FLOPs of one forward pass over the segments of a host batch."""
+        total = sum(self._network_flops(batch).values())
+        total += 2.0 * len(batch["weight"]) * sum(self._widths().values()) * len(self.outputs)
         for m, width in self._widths().items():
             rows = float(np.asarray(batch[f"present/{m}"]).sum())
             total += 2 * rows * width
@@ -207,6 +210,18 @@ class VAANet(nn.Module):
             if self._attends(m):
                 total += 2 * rows * (width + self.segments)
         return total
+
+    def frozen_flops(self, batch: Mapping[str, np.ndarray]) -> float:
+        """Those of them that have no backward pass."""
+        return sum(n for name, n in self._network_flops(batch).items() if name in self.frozen)
+
+    def _network_flops(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        found = {}
+        if self.sight:
+            found["sight"] = sight_flops(self.sight, batch, batch["frames"].shape[2])
+        if self.sound:
+            found["sound"] = sound_flops(self.sound, batch)
+        return found
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """What the numbers of a prediction stand for, in their order."""

@@ -5,12 +5,14 @@ ones. A network that is frozen gets no gradient, and its backward pass is never 
 the optimiser must be 0 as well, or weight decay would still shrink it.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from affectjax.backbones import residual, resnet, resnet3d
 from affectjax.backbones.preprocess import normalise
@@ -94,6 +96,32 @@ def sight_width(network: Mapping[str, Any]) -> int:
 def sound_width(network: Mapping[str, Any]) -> int:
     """Width of what the network of sound gives."""
     return resnet.Settings(**_tuples(network)).features
+
+
+def sight_flops(network: Mapping[str, Any], batch: Mapping[str, np.ndarray], frames: int) -> float:
+    """FLOPs of one pass over a host batch's snippets that are there, of so many frames each."""
+    _, _, _, *picture = batch["frames"].shape
+    once = _flops(resnet3d.Settings(**_tuples(network)), (frames, *picture))
+    return float(batch["present/frames"].sum()) * once
+
+
+def sound_flops(
+    network: Mapping[str, Any], batch: Mapping[str, np.ndarray], resize: int = 0
+) -> float:
+    """FLOPs of one pass over the stretches of MFCC of a host batch that are there."""
+    settings = resnet.Settings(**_tuples(network))
+    space = (resize, resize) if resize else batch["mfcc"].shape[2:]
+    return float(batch["present/mfcc"].sum()) * _flops(settings, (*space, settings.channels))
+
+
+@functools.cache
+def _flops(settings: residual.Residual, shape: tuple[int, ...]) -> float:
+    """Those of the network on one picture or snippet, as the compiler counts them."""
+    network = Network(settings, parent=None)  # asked from within a model, it is no part of that
+    x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, False), x)
+    run = jax.jit(lambda v, x: network.apply(v, x, False))
+    return float(run.lower(variables, x).cost_analysis()["flops"])
 
 
 def check_networks(norms: str, frozen: Sequence[str], given: Mapping[str, Mapping]) -> None:

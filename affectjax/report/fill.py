@@ -85,7 +85,9 @@ def sections(
         main = placed.get((table.main, ()), {})
         rows = {table.main: main} if main else {}
         rows |= {" ".join((name, *extra)): runs for (name, extra), runs in placed.items()}
-        extras = {**own_floors(column, rows), **beside(column, rows)} if rows else {}
+        extras = {}
+        if rows:
+            extras = {**own_floors(column, rows), **_scored(beside(column, rows), column)}
         lines = _lines(table, column, placed, main, extras)
         settings = tuple(sorted(shared))
         found.append(Section(table, column, lines, column in table.columns, settings))
@@ -106,6 +108,15 @@ def own_floors(column: Column, rows: Mapping[str, Runs]) -> Beside:
         )
         for name in sorted(common)
         if name.endswith(end) and name.removesuffix(end) in OWN_FLOORS
+    }
+
+
+def _scored(beside: Beside, column: Column) -> Beside:
+    """Those that have the column's metric: a probe of classes finds no intervals."""
+    return {
+        name: (kind, runs)
+        for name, (kind, runs) in beside.items()
+        if all(column.metric in run.metrics for run in runs.values())
     }
 
 

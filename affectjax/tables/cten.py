@@ -4,6 +4,8 @@ Weakly Supervised Video Emotion Detection and Prediction via Cross-Modal Tempora
 CVPR 2023.
 """
 
+import dataclasses
+
 from affectjax.detection import THRESHOLDS
 from affectjax.tables import (
     OURS,
@@ -134,21 +136,26 @@ THETA = Table(
     ),
     main="theta 0.7",
 )
+MACRO_F1 = dataclasses.replace(BENCHMARKS[2], name="CAER, macro-F1 (%)", metric="macro_f1")
 CLASSES = tuple(
     Table(
         f"classes of {column.name.partition(',')[0]}",
         "accuracy class by class",
         CONFIG,
-        by_class(column, classes),
+        (*by_class(column, classes), *more),
         (
-            Row("Ours", (*(None,) * len(classes), number), ""),
-            Row("Ours, nothing erased", (*(None,) * len(classes), erased), "erasing_off"),
+            Row("Ours", (*(None,) * len(classes), number, *(None for _ in more)), ""),
+            Row(
+                "Ours, nothing erased",
+                (*(None,) * len(classes), erased, *(None for _ in more)),
+                "erasing_off",
+            ),
         ),
         main="Ours",
         note="The paper prints no accuracy of a class.",
     )
-    for column, classes, number, erased in zip(
-        BENCHMARKS, (VE8, EK6, CAER), MAIN.numbers, (54.1, 55.2, None)
+    for column, classes, number, erased, more in zip(
+        BENCHMARKS, (VE8, EK6, CAER), MAIN.numbers, (54.1, 55.2, None), ((), (), (MACRO_F1,))
     )
 )
 

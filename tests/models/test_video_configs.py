@@ -4,9 +4,11 @@ import csv
 import pathlib
 
 import jax
+import numpy as np
 import pytest
 
-from affectjax import assemble, export, initialise, train
+from affectjax import assemble, configlib, export, initialise, train
+from affectjax.data import load, records
 from configs import cten, vaanet
 
 TABLE_2 = [
@@ -44,6 +46,19 @@ def test_every_row_of_the_table_of_modules(name):
 @pytest.mark.parametrize("name", ["", *vaanet.VARIANTS, "at,ce", "pooled,vs_vcw_vt,ekman6"])
 def test_vaanet_variants(name):
     assert losses_of(vaanet.get_config(name)) == ["label"]
+
+
+@pytest.mark.parametrize("variant", ["caer", "caer6,visual"])
+def test_caer_chooses_its_epoch_on_its_own_validation_part(variant, tmp_path):
+    config, spec = cten.get_config(variant), records.Spec({"motion": 4}, label_names=cten.CAER)
+    parts = ("train", "validation", "test")
+    clip = {"start": 0.0, "duration": 3.0, "rate": {"motion": 1.0}, "label": 0}
+    clip["features"] = {"motion": np.ones((3, 4), np.float16)}
+    splits = {name: [clip | {"id": name, "group": name}] for name in parts}
+    records.write(tmp_path / "caer", "caer", spec, splits)
+    config.data.dir = str(tmp_path / "caer")
+    found = load.load(**configlib.arguments(config.data)).parts
+    assert {name: list(part.ids) for name, part in found.items()} == {n: [n] for n in parts}
 
 
 @pytest.mark.slow

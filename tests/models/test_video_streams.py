@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from affectjax import clock
 from affectjax.errors import UserError
 from affectjax.models.cten import CTEN
 from affectjax.models.vaanet import VAANet
@@ -123,3 +124,17 @@ def test_settings_that_cannot_be():
                 ),
                 batch,
             )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_flops_count_the_networks_and_a_frozen_one_has_no_backward_pass(name):
+    batch = batch_of()
+    whole = batch | {key: np.ones((B, T), bool) for key in batch if key.startswith("present/")}
+    model = MODELS[name](frozen=("sound",))
+    variables = jax.eval_shape(lambda b: model.init(jax.random.key(0), b, False), whole)
+    lowered = jax.jit(lambda v, b: model.apply(v, b, False)).lower(variables, whole)
+    assert model.flops(whole) == pytest.approx(lowered.cost_analysis()["flops"], rel=0.1)
+    assert model.flops(batch) < 0.8 * model.flops(whole)
+    frozen = model.frozen_flops(whole)
+    assert 0 < frozen < 0.5 * model.flops(whole)
+    assert clock.work(model, whole) == 3 * model.flops(whole) - 2 * frozen

@@ -61,6 +61,22 @@ def test_the_other_scoring_reads_the_same_runs(found):
     assert line.ours.interval.mean == pytest.approx(42) and line.paper is None
 
 
+def test_a_floor_without_the_column_s_metric_is_left_out(found):
+    """Probes of classes and others' predictions have an accuracy, and find no intervals."""
+    table = next(t for t in tables.load("cten").tables if t.number == "3")
+    given = [runs.read(found / "cten")]
+
+    def beside(column, rows):
+        (keys,) = rows.values()
+        probe = dict.fromkeys(keys, runs.Run({"accuracy": 0.4}))
+        blind = dict.fromkeys(keys, runs.Run({column.metric: 0.1}))
+        return {"linear": ("floor", probe), "blind": ("floor", blind)}
+
+    for section in fill.sections(table, given, beside)[0]:
+        names = [line.name for line in section.lines]
+        assert "blind" in names and "linear" not in names
+
+
 @pytest.mark.parametrize("paper", ["vaanet", "cten"])
 def test_without_runs_every_cell_says_which_dataset_it_needs(paper, capsys):
     assert main([f"--paper={paper}"]) == 0
