@@ -197,9 +197,12 @@ def sole_use(workdir: pathlib.Path):
         yield
         return
     try:
+        workdir.mkdir(parents=True, exist_ok=True)
         handle = os.open(workdir / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise UserError(f"the workdir cannot be written: {error.strerror}", str(workdir)) from error
+        raise UserError(
+            f"the workdir cannot be written: {error.strerror}", str(workdir), "Say --workdir=DIR."
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,26 +15,11 @@ import traceback
 
 from absl import flags
 
-from affectjax import bounds, configlib, exits, files
+from affectjax import bounds, configlib, exits, workdir
 from affectjax.errors import BAD_INPUT, COMPLETE, FAULT, REQUEUE, UserError
 
 MODES = ("train", "eval", "export", "plan")
 AGAIN = "the same command goes on from the last checkpoint"
-# Keys that may differ when a run goes on: they change where and how fast, not what is computed.
-MOVABLE = (
-    "data.dir",
-    "data.sample_dir",
-    "mesh.",
-    "checkpoint.",
-    "train.workers",
-    "train.tensorboard",
-    "train.checkpoint_every",
-    "train.bad_limit",
-    "train.stuck_after",
-    "train.init_from",
-    "model.form",
-    "model.remat",
-)
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -144,46 +129,45 @@ def _main(argv: list[str]) -> int:
         values.start_timeout,
         values.heartbeat,
     )
-    workdir = pathlib.Path(values.workdir or default_workdir(argv))
+    folder = pathlib.Path(values.workdir or default_workdir(argv))
     if on_sample:
         hosts.say(
             "no dataset given (data.dir): this is the variant `small` on the built-in sample, "
             "invented stories made in seconds; say --config.data.dir=DIR for real records"
         )
     if values.mode == "eval":
-        return _evaluate(config, pathlib.Path(values.export or workdir))
+        return _evaluate(config, pathlib.Path(values.export or folder))
     if values.mode == "export":
-        return _export(config, workdir)
-    return _train(config, workdir, on_sample, {"config": asked, "overrides": overrides})
+        return _export(config, folder)
+    return _train(config, folder, on_sample, {"config": asked, "overrides": overrides})
 
 
-def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
+def _train(config, folder: pathlib.Path, on_sample: bool, asked: dict) -> int:
     """Walk the recipe: run what is left, skip what is finished."""
     from affectjax import hosts, recipes, train
 
-    if hosts.is_first():
-        _claim(workdir, config, asked)
-    hosts.barrier("workdir claimed")
-    hosts.agree(json.dumps(_bound(config)), "the config", "Give every process the same flags.")
+    hosts.agree(
+        json.dumps(workdir.bound(config)), "the config", "Give every process the same flags."
+    )
     recipe = recipes.of(config)
     finished: dict[str, dict] = {}
     stop = hosts.Stop()
-    with hosts.sole_use(workdir):
+    with workdir.held(folder, config, asked):
         while (run := recipe.next_run(config, finished)) is not None:
             if stop.agreed():
                 hosts.say("stopped between two runs; the same command goes on")
                 return REQUEUE
-            folder = workdir / run.name
-            result = folder / "result.json"
-            if result.exists() and (folder / "export" / "model.safetensors").exists():
-                finished[run.name] = _read_json(result)
-                hosts.say(f"complete: {folder} was trained to the end before")
+            place = folder / run.name
+            if (before := workdir.finished(place)) is not None:
+                finished[run.name] = before
+                hosts.say(f"complete: {place} was trained to the end before")
                 continue
-            folder.mkdir(parents=True, exist_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
             if run.name:
                 hosts.say(f"\nnext of this recipe: {run.name}")
+            known = {found["data"] for found in finished.values() if "data" in found}
             try:
-                finished[run.name] = train.run(run.config, folder, run.init_from, stop)
+                finished[run.name] = train.run(run.config, place, run.init_from, stop, known)
             except train.Stopped as stopped:
                 hosts.say(str(stopped))
                 return REQUEUE
@@ -191,10 +175,10 @@ def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
                 print(f"error: {diverged}", file=sys.stderr, flush=True)
                 return FAULT
             except FileNotFoundError as error:
-                if folder.is_dir():
+                if place.is_dir():
                     raise
                 raise UserError(
-                    "the workdir is gone", str(folder), "Bring it back; the same command goes on."
+                    "the workdir is gone", str(place), "Bring it back; the same command goes on."
                 ) from error
     hosts.say("")
     for key, value in recipe.summary(finished).items():
@@ -207,10 +191,13 @@ def _train(config, workdir: pathlib.Path, on_sample: bool, asked: dict) -> int:
 
 def _beside_the_truth(config, metrics: dict) -> None:
     """On the sample the best and the least that can be known are known: print them all."""
-    from affectjax.data import sample
+    from affectjax.data import sample, sample_world
 
     if metrics.get("word_top1") is None or metrics.get("time_top1") is None:
         return
+    told, longest = config.examples, sample_world.CONSTANTS["segments"][1]
+    if told.masking != "emotional" or told.comment_lag or config.model.segments < longest:
+        return  # then it was asked another thing than those who know
     stories = sample.make(config.data.sample_size, config.data.sample_seed)
     known = sample.references(stories, config.data.test)
     words, times = known["words"], known["time"]
@@ -262,18 +249,21 @@ def _evaluate(config, folder: pathlib.Path) -> int:
     return COMPLETE
 
 
-def _export(config, workdir: pathlib.Path) -> int:
-    """Write the export of the newest good checkpoint of a run, finished or not."""
-    from affectjax import hosts, train
+def _export(config, folder: pathlib.Path) -> int:
+    """Write the export of the newest good checkpoint of the run that is under way."""
+    from affectjax import hosts, recipes, train
 
-    if not (workdir / "config.json").exists():
-        raise UserError("not a workdir", str(workdir), "Train first, or say --workdir=DIR.")
-    if (workdir / "result.json").exists():
-        print(f"complete: the run is finished, and its export stands in {workdir / 'export'}")
-        return COMPLETE
-    _claim(workdir, config)
-    with hosts.sole_use(workdir):
-        hosts.say(f"export: {train.export_newest(config, workdir)}")
+    if not (folder / "config.json").exists():
+        raise UserError("not a workdir", str(folder), "Train first, or say --workdir=DIR.")
+    recipe, finished = recipes.of(config), {}
+    with workdir.held(folder, config):
+        while (run := recipe.next_run(config, finished)) is not None:
+            if (before := workdir.finished(folder / run.name)) is None:
+                hosts.say(f"export: {train.export_newest(run.config, folder / run.name)}")
+                return COMPLETE
+            finished[run.name] = before
+    exports = ", ".join(found["export"] for found in finished.values())
+    hosts.say(f"complete: every run is finished; exported: {exports}")
     return COMPLETE
 
 
@@ -285,62 +275,8 @@ def default_workdir(argv: list[str]) -> str:
     )
 
 
-def _read_json(path: pathlib.Path) -> dict:
-    """A file that an earlier run left; one that is damaged is named."""
-    try:
-        found = json.loads(path.read_text())
-        if isinstance(found, dict):
-            return found
-    except (ValueError, UnicodeDecodeError):
-        pass
-    raise UserError("a file of the run is damaged", str(path), "Remove it; the run then goes on.")
-
-
 def _number(value: float | None) -> str:
     return "undefined" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def _bound(config) -> dict:
-    """The keys that make a run what it is."""
-    return {k: v for k, v in configlib.flatten(config).items() if not k.startswith(MOVABLE)}
-
-
-def _claim(workdir: pathlib.Path, config, asked: dict | None = None) -> None:
-    """Write the run's config into the workdir, or hold it against the one that is there.
-
-    `asked` is what the command line said, the config's path with its variants and the overrides:
-    config.json says what was run, and command.json under which name, for the report's tables.
-    """
-    path = workdir / "config.json"
-    begun = any(workdir.rglob("checkpoints/*/host")) or any(workdir.rglob("result.json"))
-    if path.exists() and begun:  # a run that never got to a checkpoint binds nobody
-        before, now = _read_json(path), json.loads(json.dumps(_bound(config)))
-        differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
-        if differing:
-            key = "data.dir" if "data.dir" in differing else differing[0]
-            raise UserError(
-                f"the workdir belongs to another config: {key} is {now.get(key)!r} here and "
-                f"{before.get(key)!r} there"
-                + (f" ({len(differing) - 1} more differ)" if len(differing) > 1 else ""),
-                str(workdir),
-                "Say another --workdir, or remove this one.",
-            )
-        return
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        if asked is not None:
-            given = configlib.to_plain(asked["overrides"]).items()
-            own = {k: v for k, v in given if k == "train.init_from" or not k.startswith(MOVABLE)}
-            _write_json(workdir / "command.json", asked | {"overrides": own})
-        _write_json(path, _bound(config))
-    except OSError as error:
-        raise UserError(
-            f"the workdir cannot be written: {error.strerror}", str(workdir), "Say --workdir=DIR."
-        ) from error
-
-
-def _write_json(path: pathlib.Path, value: dict) -> None:
-    files.put(path, json.dumps(value, indent=1))
 
 
 def _help() -> int:

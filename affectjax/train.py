@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import pathlib
+from collections.abc import Set
 
 import jax
 import numpy as np
@@ -45,12 +46,22 @@ def run(
     workdir: pathlib.Path,
     init_from: str | tuple[str, ...] | None = None,
     stop: hosts.Stop | None = None,
+    known: Set[str] = frozenset(),
 ) -> dict:
-    """Train until the steps are done; gives the result that is also written to result.json."""
+    """Train until the steps are done; gives the result that is also written to result.json.
+
+    `known` are the digests of the datasets of runs whose figures will stand beside this one's.
+    """
     settings = Settings(**configlib.arguments(config.train))
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
     stop = stop or hosts.Stop()
     training = Training(config, settings, mesh, workdir, init_from)
+    if known - {training.data.dataset.digest}:
+        raise UserError(
+            "the dataset is not the one that the finished runs beside this one were trained on",
+            str(training.data.dataset.folder),
+            "Give the same dataset, or another --workdir.",
+        )
     with stop.listening():
         return training.run(stop)
 
@@ -59,11 +70,14 @@ def export_newest(config: config_dict.ConfigDict, workdir: pathlib.Path) -> path
     """Export the newest good checkpoint of a run as it stands; gives the folder."""
     settings = Settings(**configlib.arguments(config.train))
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
-    training = Training(config, settings, mesh, workdir, None)
+    if not checkpoint.steps(workdir / "checkpoints"):
+        raise UserError("no checkpoint to export", str(workdir), "Train first.")
+    training = Training(config, settings, mesh, workdir, None, going_on=True)
     found = training.saves.restore(training.like)
     if found is None:
-        raise UserError("no checkpoint to export", str(workdir), "Train first.")
+        raise UserError("no checkpoint is whole", str(workdir), "Train again.")
     training.state, training.host, step = found
+    training._same_words()
     hosts.say(f"the checkpoint of step {step} of {training.steps}")
     return training.export({})
 
@@ -71,13 +85,13 @@ def export_newest(config: config_dict.ConfigDict, workdir: pathlib.Path) -> path
 class Training:
     """A run's parts, put together once; `run` walks the steps."""
 
-    def __init__(self, config, settings, mesh, workdir, init_from):
+    def __init__(self, config, settings, mesh, workdir, init_from, going_on=False):
         self.config, self.settings, self.mesh, self.workdir = config, settings, mesh, workdir
         self.data = assemble.data(config)
         hosts.agree(self.data.dataset.digest, "the dataset", "Give every process the same files.")
         hosts.say(f"data: {self.data.describe()}")
         start_from = initialise.load(init_from) if init_from else None
-        self.words = self._vocabulary(start_from)
+        self.words = self._vocabulary(start_from, going_on)
         self.examples = assemble.examples(config, self.words)
         self.model = assemble.model(config, self.words)
         self.train = self.data.parts["train"]
@@ -101,15 +115,19 @@ class Training:
         self._parts: dict[str, np.ndarray] = {}
         self.log = logs.Log(workdir, hosts.is_first(), steps, settings.tensorboard)
 
-    def _vocabulary(self, start_from) -> vocabulary.Vocabulary | None:
-        """The workdir's own, or the export's that the run starts from, or the dataset's."""
+    def _vocabulary(self, start_from, going_on: bool) -> vocabulary.Vocabulary | None:
+        """The export's that the run starts from, or the dataset's; that of its checkpoints."""
         path = self.workdir / "vocabulary.txt"
-        fresh = assemble.vocabulary(self.config, self.data)
-        if fresh is None:
+        words = assemble.vocabulary(self.config, self.data)
+        if words is None:
             return None
-        words = start_from.vocabulary if start_from and start_from.vocabulary else fresh
-        if path.exists():
+        if start_from and start_from.vocabulary:
+            words = start_from.vocabulary
+        begun = path.exists() and bool(checkpoint.steps(self.workdir / "checkpoints"))
+        if begun:
             stored = vocabulary.Vocabulary.load(path)
+            if going_on:  # whatever it started from
+                words = stored
             if stored.digest != words.digest:
                 raise UserError(
                     "the dataset's vocabulary does not fit the checkpoints in the workdir",
@@ -117,7 +135,7 @@ class Training:
                     "Use the dataset they were trained on, or another --workdir.",
                 )
         hosts.barrier("vocabulary read")
-        if hosts.is_first() and not path.exists():
+        if hosts.is_first() and not begun:
             words.save(path)
         rate = words.oov_rate(self.data.dataset.words())
         hosts.say(f"vocabulary: {len(words)} entries, {rate:.2%} of the words are outside it")
@@ -135,10 +153,11 @@ class Training:
                 mend=f"Make train.batch a multiple of {shards * s.micro_batches}.",
             )
         best = self.config.checkpoint.best
-        if (best or s.patience) and not ("validation" in self.data.parts and s.evaluate_every):
+        if best and "validation" not in self.data.parts:
+            raise UserError("checkpoint.best needs a validation part", mend="Set data.validation.")
+        if s.patience and not s.evaluate_every:
             raise UserError(
-                "checkpoint.best and train.patience need a validation part and a time to score it",
-                mend="Set data.validation and train.evaluate_every.",
+                "train.patience needs a time to score", mend="Set train.evaluate_every."
             )
         if s.patience and not best:
             raise UserError("train.patience needs a metric", mend="Set checkpoint.best.")
@@ -159,7 +178,7 @@ class Training:
             **configlib.arguments(self.config.optim),
             params=variables["params"],
             total_steps=self.steps,
-            steps_per_epoch=max(1, round(self.steps_per_epoch)),
+            steps_per_epoch=self.steps_per_epoch,
         )
         tasks = initialise.task_names(self.model, variables, shapes)
         unknown = set(self.config.loss) - set(tasks)
@@ -233,6 +252,7 @@ class Training:
             )
             return 0
         self.state, self.host, step = found
+        self._same_words()
         if self.host["data"] != self.data.dataset.digest:
             raise UserError(
                 "the dataset is not the one that the checkpoints in the workdir were trained on",
@@ -242,6 +262,14 @@ class Training:
         self.log.cut(step)
         hosts.say(f"resumed at step {step} of {self.steps}")
         return step
+
+    def _same_words(self) -> None:
+        if self.host["vocabulary"] != (self.words.digest if self.words else None):
+            raise UserError(
+                "the vocabulary is not the one that the checkpoints were trained with",
+                str(self.workdir / "vocabulary.txt"),
+                "Bring that file back, or say another --workdir.",
+            )
 
     def _steps(self, begin: int, stop: hosts.Stop) -> None:
         s = self.settings
@@ -296,12 +324,11 @@ class Training:
                 facts, batch = fetch()  # while the device works
             self.watchdog.beat("running a step", done)
             self._settle(before, timer)
-            evaluates = (
-                s.evaluate_every
-                and done % s.evaluate_every == 0
-                and "validation" in self.data.parts
+            last = done == self.steps
+            evaluates = "validation" in self.data.parts and (
+                last or (s.evaluate_every and done % s.evaluate_every == 0)
             )
-            saves = done % s.checkpoint_every == 0 or done == self.steps
+            saves = last or done % s.checkpoint_every == 0
             if evaluates or saves:
                 self._settle(pending, timer)
                 pending = None
@@ -448,6 +475,7 @@ class Training:
             found = self.saves.restore(self.like, step=chosen)
             self.state = found[0]
         result = {"steps": last, "exported_step": chosen, "metrics": {}}
+        result["data"] = self.data.dataset.digest
         result["validation"] = self.host["validation"]  # of the exported step, where it was chosen
         if "test" in self.data.parts:
             scores = self._score("test", stop)

@@ -134,6 +134,67 @@ def test_a_run_can_start_from_an_export(folder, trained, capsys):
     assert first["loss"] < lines(pathlib.Path("fresh"))[0]["loss"]
 
 
+def test_a_run_that_started_from_another_vocabulary_is_exported_with_it(folder, trained, capsys):
+    start = (f"--config.train.init_from={trained / 'export'}", "--config.words.min_count=9")
+    rest = ("--config.train.steps=4", "--config.train.checkpoint_every=2", "--workdir=new")
+    assert small(folder, *start, *rest) == COMPLETE
+    new = pathlib.Path("new")
+    shutil.rmtree(new / "export")
+    (new / "result.json").unlink()
+    assert small(folder, *start, *rest, "--mode=export") == COMPLETE
+    words = (trained / "export" / "vocabulary.txt").read_text()
+    assert (new / "export" / "vocabulary.txt").read_text() == words
+
+
+TWICE = """
+from affectjax import configlib
+from configs import tam_pretrain
+
+def get_config(arg=""):
+    twice = {"recipe": {"name": "repeat", "times": 2}}
+    return configlib.build(tam_pretrain.BASE | twice, tam_pretrain.VARIANTS, arg)
+"""
+
+
+def twice(folder, *words: str) -> int:
+    """Two short runs of two seeds, in `twice`."""
+    pathlib.Path("twice.py").write_text(TWICE)
+    arguments = ["--config=twice.py:small", *TINY, f"--config.data.dir={folder}"]
+    return main(["main", *arguments, "--config.train.steps=2", "--workdir=twice", *words])
+
+
+def test_the_runs_of_a_recipe_are_of_one_dataset_and_the_one_under_way_can_be_exported(
+    folder, tmp_path, capsys
+):
+    assert twice(folder) == COMPLETE
+    second = pathlib.Path("twice/seed-1")
+    shutil.rmtree(second / "export")
+    assert twice(folder, "--mode=export") == COMPLETE
+    assert (second / "export" / "model.safetensors").exists()
+    capsys.readouterr()
+    assert twice(folder, "--mode=export") == COMPLETE
+    assert "every run is finished" in capsys.readouterr().out
+    shutil.rmtree(second)
+    assert twice(sample.prepare(tmp_path, "quick", 1)) == BAD_INPUT
+    assert "finished runs beside this one" in capsys.readouterr().err
+
+
+def test_without_a_rhythm_the_validation_part_is_scored_at_the_end(folder):
+    best = ("--config.data.validation=0.2", "--config.checkpoint.best=word_top5")
+    for every, workdir in ((0, "never"), (50, "later")):
+        words = (f"--config.train.evaluate_every={every}", f"--workdir={workdir}")
+        assert small(folder, *best, *words, "--config.train.steps=3") == COMPLETE
+        seen = [row["step"] for row in lines(pathlib.Path(workdir)) if row["split"] == "validation"]
+        assert seen == [3]
+
+
+def test_who_knows_the_story_is_not_asked_another_thing(capsys):
+    words = ("--config.data.sample_size=quick", "--config.train.steps=1", "--workdir=run",
+             "--config.examples.masking=random10")  # fmt: skip
+    assert run(*words) == COMPLETE
+    assert "oracle" not in capsys.readouterr().out
+
+
 def test_validation_and_the_best_checkpoint(folder):
     arguments = (
         "--config.data.validation=0.2", "--config.train.evaluate_every=2",
@@ -190,6 +251,25 @@ def test_a_workdir_of_another_config_is_refused(folder, trained, capsys):
     assert "train.steps is 7 here and 6 there" in capsys.readouterr().err
 
 
+def test_what_chooses_the_weights_binds_and_where_they_are_kept_does_not(
+    folder, trained, tmp_path, capsys
+):
+    assert small(folder, f"--workdir={trained}", *SAME, "--config.checkpoint.mode=min") == BAD_INPUT
+    assert "checkpoint.mode is 'min' here" in capsys.readouterr().err
+    again = copy_of(trained, tmp_path)
+    assert small(folder, f"--workdir={again}", *SAME, "--config.checkpoint.keep=1") == COMPLETE
+
+
+def test_a_vocabulary_binds_nobody_before_there_is_a_checkpoint(folder):
+    first = ("--config.train.batch=6", "--config.train.micro_batches=4")  # refused late
+    assert small(folder, *first, "--config.train.steps=1", "--workdir=run") == BAD_INPUT
+    assert pathlib.Path("run/vocabulary.txt").exists()
+    other = ("--config.words.min_count=9", "--config.train.steps=1", "--workdir=run")
+    assert small(folder, *other) == COMPLETE
+    words = pathlib.Path("run/vocabulary.txt").read_text()
+    assert words == pathlib.Path("run/export/vocabulary.txt").read_text()
+
+
 def test_a_vocabulary_that_does_not_fit_the_checkpoints_is_refused(
     folder, trained, tmp_path, capsys
 ):
@@ -207,7 +287,9 @@ def test_two_runs_in_one_workdir_are_refused(folder, capsys, monkeypatch):
     from affectjax import hosts, train
 
     def second(*_):
-        assert small(folder, "--config.train.steps=1", "--workdir=run") == BAD_INPUT
+        before = pathlib.Path("run/config.json").read_bytes()
+        assert small(folder, "--config.train.steps=2", "--workdir=run") == BAD_INPUT
+        assert pathlib.Path("run/config.json").read_bytes() == before
         raise train.Stopped("enough")
 
     monkeypatch.setattr(train, "run", second)

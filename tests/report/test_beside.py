@@ -9,7 +9,7 @@ import pytest
 from absl import flags
 
 import affectjax
-from affectjax import configlib, floors, intervals, main, metrics
+from affectjax import configlib, floors, intervals, main, metrics, workdir
 from affectjax.data import load, records
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
 from affectjax.report import beside, measure, runs
@@ -168,7 +168,7 @@ def test_a_workdir_remembers_the_variants_and_what_was_overridden(tmp_path):
     values = flags.FlagValues()
     main.define_flags(values)
     found, overrides = configlib.parse(words, values)
-    main._claim(tmp_path / "w", found, {"config": "a/tam_finetune.py:ve8", "overrides": overrides})
+    workdir.claim(tmp_path / "w", found, {"config": "a/tam_finetune.py:ve8", "overrides": overrides})
     told = json.loads((tmp_path / "w" / "command.json").read_text())
     assert told["config"] == "a/tam_finetune.py:ve8"
     assert told["overrides"] == {
