@@ -1,10 +1,11 @@
 """Parts of the networks as their authors released them, which differ from the printed equations.
 
 Attention scores pass a batch norm of one channel and a tanh before they are mixed. Batch norm uses
-the stored statistics, or with `live` the batch's own; then it answers with those to store.
+the stored statistics, or with `live` the batch's own; then it answers with those to store. Dense
+layers start as PyTorch's do, and what was a convolution over one step from Kaiming's normal law.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from flax.linen import initializers
 
 from affectjax.layers.attention import attend, einsum
 from affectjax.layers.batch_norm import batch_norm, batch_norm_tree, statistics_tree
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense
 from affectjax.layers.parameters import Leaf
 
 Tree = Mapping[str, Any]
@@ -22,12 +23,28 @@ HEADS = 8
 KAIMING = initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-def score_tree(width: int, entries: int, bias: bool) -> dict[str, Any]:
-    """An attention over `entries`, each seen as a vector of `width`."""
-    score = {"kernel": Leaf((width, 1), KAIMING)}
-    mix = dense_tree(entries, entries, bias)
-    if bias:
+def torch_tree(inputs: int, outputs: int, bias: bool = True) -> dict[str, Leaf]:
+    """A dense layer whose every number is drawn evenly from within 1 / sqrt(inputs) of 0."""
+    limit = inputs**-0.5
+
+    def even(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+    tree = {"kernel": Leaf((inputs, outputs), even)}
+    return tree | {"bias": Leaf((outputs,), even)} if bias else tree
+
+
+def convolution_tree(inputs: int, outputs: int, bias: bool = True) -> dict[str, Leaf]:
+    """A convolution over one step."""
+    return torch_tree(inputs, outputs, bias) | {"kernel": Leaf((inputs, outputs), KAIMING)}
+
+
+def score_tree(width: int, entries: int, opened: bool) -> dict[str, Any]:
+    """An attention over `entries`, each seen as a vector of `width`; `opened` ones start at 1."""
+    mix = torch_tree(entries, entries, bias=opened)
+    if opened:
         mix["bias"] = Leaf((entries,), initializers.ones)
+    score = convolution_tree(width, 1, bias=False)
     return {"score": score, "norm": batch_norm_tree(1), "mix": mix}
 
 
@@ -42,9 +59,15 @@ def scores(p: Tree, stored: Tree, x: jax.Array, live: bool) -> tuple[jax.Array, 
     return dense(p["mix"], jnp.tanh(seen[..., 0])).astype(jnp.float32), {"norm": new}
 
 
-def normed_tree(inputs: int, outputs: int) -> dict[str, Any]:
+def heard_tree(width: int, entries: int) -> dict[str, Any]:
+    """An attention over stretches of sound, which starts as PyTorch's layers do throughout."""
+    score = {"score": torch_tree(width, 1, bias=False), "mix": torch_tree(entries, entries)}
+    return score | {"norm": batch_norm_tree(1)}
+
+
+def normed_tree(inputs: int, outputs: int, layer: Callable[..., Any] = torch_tree) -> Tree:
     """A dense layer and its batch norm."""
-    return {"dense": dense_tree(inputs, outputs), "norm": batch_norm_tree(outputs)}
+    return {"dense": layer(inputs, outputs), "norm": batch_norm_tree(outputs)}
 
 
 def normed_statistics(outputs: int) -> dict[str, Any]:
@@ -60,7 +83,7 @@ def normed(p: Tree, stored: Tree, x: jax.Array, live: bool) -> tuple[jax.Array, 
 
 def non_local_tree(width: int) -> dict[str, Any]:
     """Shapes and initialisers of a non-local block."""
-    inner = {name: dense_tree(width, NON_LOCAL) for name in ("theta", "phi", "g")}
+    inner = {name: torch_tree(width, NON_LOCAL) for name in ("theta", "phi", "g")}
     return inner | {
         "out": normed_tree(NON_LOCAL, width),
         "alpha": Leaf((1,), initializers.zeros),
@@ -80,7 +103,7 @@ def non_local(
 
 def rectified_tree(width: int) -> dict[str, Any]:
     """Shapes and initialisers of attention through ReLUs."""
-    return {name: dense_tree(width, width) for name in ("q", "k", "v", "o")}
+    return {name: torch_tree(width, width) for name in ("q", "k", "v", "o")}
 
 
 def rectified_attention(p: Tree, q: jax.Array, kv: jax.Array, there: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from affectjax.backbones.torch_state import State
 from affectjax.layers import released
 from affectjax.layers.batch_norm import Variables
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense
 
 NON_LOCAL = {"visual": "nl.0", "sound": "nl_a.0"}
 ATTENTIONS = {"visual": "v2a_attn", "sound": "a2v_attn"}  # the stream that each one adds to
@@ -25,7 +25,7 @@ def trees(
     params |= {
         "audio": released.normed_tree(sound, width),
         "temporal": released.score_tree(2 * width, segments, True),
-        "head": dense_tree(2 * width, classes),
+        "head": released.torch_tree(2 * width, classes),
     }
     stats = {f"non_local_{m}": {"out": released.normed_statistics(width)} for m in NON_LOCAL}
     stats |= {

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from affectjax.backbones.torch_state import State
 from affectjax.layers import released
 from affectjax.layers.batch_norm import Variables
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense
 
 CHANNELS = 512  # of the map that the attentions see
 SOUND = 256  # width of the sound's stream
@@ -24,12 +24,12 @@ def trees(
         "spatial": released.score_tree(CHANNELS, cells, False),
         "channel": released.score_tree(cells, CHANNELS, False),
         "temporal": released.score_tree(CHANNELS, segments, True),
-        "audio_temporal": released.score_tree(SOUND, sound_segments, True),
+        "audio_temporal": released.heard_tree(SOUND, sound_segments),
     }
     params = scores | {
-        "reduce": released.normed_tree(channels, CHANNELS),
+        "reduce": released.normed_tree(channels, CHANNELS, released.convolution_tree),
         "audio": released.normed_tree(sound, SOUND),
-        "head": dense_tree(CHANNELS + SOUND, classes),
+        "head": released.torch_tree(CHANNELS + SOUND, classes),
     }
     stats = {name: released.score_statistics() for name in scores} | {
         "reduce": released.normed_statistics(CHANNELS),

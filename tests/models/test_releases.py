@@ -7,6 +7,7 @@ import pytest
 from affectjax.backbones import residual, resnet, resnet3d
 from affectjax.backbones.torch_state import State
 from affectjax.errors import UserError
+from affectjax.layers.parameters import initialise
 from affectjax.models import cten_release, vaanet_release
 from affectjax.models.cten import CTEN
 from affectjax.models.vaanet import VAANet
@@ -302,3 +303,18 @@ def test_the_models_train_in_the_release_form(name):
     broken = {k: v.copy() for k, v in batch.items()}
     broken["features/audio"][1] = np.nan
     assert step(variables["params"], broken)[0][0] == loss
+
+
+def test_a_release_starts_from_its_authors_laws():
+    trees, _ = vaanet_release.trees(16, 64, 10, 32, 16, 8)
+    p = initialise(trees, jax.random.key(0))
+    np.testing.assert_array_equal(p["temporal"]["mix"]["bias"], 1)
+    for layer, inputs in ((p["audio"]["dense"], 32), (p["head"], 768)):
+        assert 0.9 * inputs**-0.5 < np.abs(layer["kernel"]).max() <= inputs**-0.5
+        assert 0 < np.abs(layer["bias"]).max() <= inputs**-0.5
+    heard = p["audio_temporal"]
+    assert 0 < np.abs(heard["mix"]["bias"]).max() <= 0.25
+    assert np.abs(heard["score"]["kernel"]).max() <= 1 / 16
+    # Kaiming's law by what leaves: one number, and 512
+    assert 1.2 < np.std(p["temporal"]["score"]["kernel"]) < 1.6
+    assert np.std(p["reduce"]["dense"]["kernel"]) == pytest.approx((2 / 512) ** 0.5, rel=0.02)
