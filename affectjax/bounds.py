@@ -26,6 +26,7 @@ BOUNDS = {
     "checkpoint.timeout": (1, LARGE),
     "data.validation": (0, BELOW_ONE),
     "data.validation_seed": (0, LARGE),
+    "data.apart": (0.0, 1.0),
     "data.per_class": (0, LARGE),
     "data.per_class_seed": (0, LARGE),
     "data.permute_seed": (0, LARGE),
@@ -86,7 +87,8 @@ def check(config) -> None:
     if not flat["train.steps"] and not flat["train.epochs"]:
         raise UserError("train.steps and train.epochs are both 0", mend="Say how long to train.")
     for rule in flat.get("optim.rules", ()):
-        if not (isinstance(rule, list) and len(rule) == 2 and isinstance(rule[0], str)):
+        pair = isinstance(rule, list) and len(rule) == 2
+        if not (pair and isinstance(rule[0], str) and isinstance(rule[1], (int, float))):
             raise UserError(
                 f"optim.rules holds {rule!r}", mend="Give pairs: (('pattern', multiplier), ...)."
             )

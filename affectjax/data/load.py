@@ -4,8 +4,11 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable
 
+import numpy as np
+
 from affectjax.data import (
     records,
+    repeats,
     sample,
     sample_corpus,
     sample_danmaku,
@@ -52,6 +55,7 @@ def load(
     validation_split: str = "",
     per_class: int = 0,
     per_class_seed: int = 0,
+    apart: float = 0.0,
     permute_comments: bool = False,
     permute_seed: int = 0,
     sample_story: str = "episodes",
@@ -65,9 +69,10 @@ def load(
     A dataset that keeps all its clips in one split and several ways to divide them (the ten of
     VideoEmotion-8) needs `partition`, the name of one; `train` and `test` are then parts of that.
     `validation` is a fraction of the training groups, or `validation_split` names the split of its
-    own that it is; `per_class` keeps so many training clips of each label after that, 0 all;
-    `permute_comments` gives every training clip the comments of another group's clip (a control:
-    nothing of the video is left in them).
+    own that it is; `apart` leaves out training clips that are more alike than this to one of the
+    test's (the cosine of `repeats.likeness`; 0: none); `per_class` keeps so many training clips of
+    each label after that, 0 all; `permute_comments` gives every training clip the comments of
+    another group's clip (a control: nothing of the video is left in them).
     """
     if dir is None:
         if sample_story not in STORIES:
@@ -82,6 +87,11 @@ def load(
     dataset = records.open_dataset(dir)
     sets = _sets(dataset, partition)
     parts = {"train": sets(train, "train")}
+    if apart:
+        if not test:
+            raise UserError("data.apart needs a test part", "data.apart", "Set data.test.")
+        alike = repeats.likeness(parts["train"], sets(test, "test"))
+        parts["train"] = splits.Subset(parts["train"], np.flatnonzero(alike <= apart))
     if validation and validation_split:
         raise UserError(
             "data.validation and data.validation_split are both set", mend="Unset one of them."
