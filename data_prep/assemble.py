@@ -104,22 +104,20 @@ def chosen(plan: Plan, sources: Sources) -> dict[str, list[Clip]]:
     if sources.by_name and len(sources.skipped) == len(sources.by_name):
         name, reason = next(iter(sources.skipped.items()))
         what = f"all {len(sources.skipped)} sources failed; {name}: {reason}"
-        raise UserError(what, mend="Mend that first, and start the same command again.")
+        mend = "Mend that first, and start the same command again with --retry."
+        raise UserError(what, mend=mend)
     place = {name: i for i, name in enumerate(sources.by_name)}
     found = {
         split: sorted(clips, key=lambda clip: (place[clip.source], clip.start, clip.id))
         for split, clips in plan.clips(sources.lookup).items()
     }
-    empty = [split for split, clips in found.items() if not clips]
+    empty = [split for split in (*plan.splits, *found) if not found.get(split)]
     if empty:
-        reasons = list(sources.skipped.items()) or list(plan.skipped.items())
-        first = f"; {reasons[0][0]}: {reasons[0][1]}" if reasons else ""
-        skipped = len(sources.skipped) + len(plan.skipped)
-        mend = "Give videos of every split."
-        raise UserError(
-            f"no clip is left for the split {empty[0]}: {skipped} sources were skipped{first}",
-            mend=mend,
-        )
+        what = f"no clip is left for the split {empty[0]}"
+        if skipped := [*sources.skipped.items(), *plan.skipped.items()]:
+            name, reason = skipped[0]
+            what += f": {len(skipped)} sources were skipped; {name}: {reason}"
+        raise UserError(what, mend="Give videos of every split.")
     return found
 
 

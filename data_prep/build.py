@@ -5,11 +5,11 @@ videos of your own with a table of clips and labels; `import`, for features that
 (see data_prep/importing.py); or `comment_corpus`, for labelled comments without videos (see
 data_prep/labelling/corpus.py). The extractors `frames` and `mfcc` keep pictures and sound
 themselves, for networks that are trained with the model. Start it again after any interruption:
-what was finished stays finished. Exit status: 0 complete, 2 bad input (one line says what), 75
-stopped before the end, 1 anything unexpected.
+what was finished stays finished, and a source that failed is tried again once it has changed, or
+with --retry. Exit status: 0 complete, 2 bad input (one line says what), 75 stopped before the end,
+1 anything unexpected.
 """
 
-import importlib
 import inspect
 import json
 import pathlib
@@ -85,9 +85,11 @@ def _main(argv: list[str] | None) -> int:
         local.store.sweep()
         _extract(flags, local, mine)
         if share is not None:
+            failed = sum(local.failure(source) is not None for source in mine)
+            told = f", {failed} of them failed" if failed else ""
             print(
-                f"share {share[0]} of {share[1]} is done: {len(mine)} sources. When all shares "
-                "are, the same command without --hosts writes the dataset."
+                f"share {share[0]} of {share[1]} is done: {len(mine)} sources{told}. When all "
+                "shares are, the same command without --hosts writes the dataset."
             )
             return COMPLETE
         sources = assemble.Sources(plan, local)
@@ -111,6 +113,8 @@ def _main(argv: list[str] | None) -> int:
         print(f"made: {out}")
     if local.store.damaged:
         print(f"  note: {len(local.store.damaged)} items were damaged and made again")
+    if sources.skipped:
+        print("  note: what failed is tried again when it has changed, or with --retry")
     took = duration(time.monotonic() - begun)
     print(f"{report.summary(page)}\nreport: {out / report.PAGE} ({took} in all)")
     return COMPLETE
@@ -143,6 +147,7 @@ def _settings(flags, builder, out: pathlib.Path, with_comments: bool) -> runner.
         workers=flags.workers,
         timeout=flags.timeout,
         memory=None if flags.memory is None else int(flags.memory * 2**30),
+        retry=flags.retry,
     )
 
 
@@ -168,12 +173,9 @@ def _extractors(flags) -> tuple:
         if not isinstance(options, dict):
             mend = "Write {extractor: {option: value}}."
             raise UserError(f"{name} has no options but {options!r}", "--extractor-options", mend)
-        options = dict(options)
-        if flags.weights is not None and _takes_weights(name):
+        if flags.weights is not None and extractors.takes_weights(name):
             weighed = True
-            own = pathlib.Path(flags.weights, name)
-            folder = own.absolute() if own.is_dir() else flags.weights
-            options.setdefault("weights", str(folder))
+            options = {**extractors.weights_of(name, flags.weights), **options}
         found.append((name, json.dumps(options, sort_keys=True)))
     if not found or len(set(names)) < len(names):
         raise UserError("--extractors names none, or one twice", flags.extractors)
@@ -181,17 +183,6 @@ def _extractors(flags) -> tuple:
         mend = "Leave --weights out, or choose an extractor that has weights."
         raise UserError("no chosen extractor takes weights", flags.extractors, mend)
     return tuple(found)
-
-
-def _takes_weights(name: str) -> bool:
-    module, _, attribute = extractors.BUILT_IN.get(name, name).partition(":")
-    try:
-        return (
-            "weights"
-            in inspect.signature(getattr(importlib.import_module(module), attribute)).parameters
-        )
-    except (ImportError, AttributeError, TypeError, ValueError):
-        return False  # making it says what is wrong
 
 
 def _metadata(flags, request: Request, plan: Plan, local: runner.Local) -> dict[str, Any]:

@@ -46,6 +46,11 @@ def parser(description: str) -> argparse.ArgumentParser:
         help="for a decoder that is silent",
     )
     add("--memory", type=float, metavar="GIB", help="what one decoding process may take")
+    add(
+        "--retry",
+        action="store_true",
+        help="try sources again that failed before, though nothing about them has changed",
+    )
     add("--format", default="tfrecord", choices=["tfrecord", "array_record"])
     add("--cache", metavar="DIR", help="finished items; OUT.items if unset")
     add("--runner", default="local", choices=["local", "beam"])

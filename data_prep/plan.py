@@ -75,3 +75,4 @@ class Plan:
     partitions: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)  # name -> reason
     notes: list[str] = dataclasses.field(default_factory=list)
+    splits: tuple[str, ...] = ()  # that must not come out empty, besides those that clips gives

@@ -1,5 +1,6 @@
 """All sources through their jobs: what is finished is skipped, what fails is named, and goes on.
 
+What failed by itself is not tried again before its files or the settings change, or with `retry`.
 Workers decode and clean; this process embeds what they send, while they are decoding what comes
 next, and keeps each source's results the moment they are whole.
 """
@@ -19,7 +20,7 @@ from affectjax.media import workers as processes
 from affectjax.media.extract import Chunk
 from affectjax.media.facts import Facts
 from affectjax.media.features import Features, constant
-from data_prep import items, job
+from data_prep import failures, items, job
 from data_prep.comments import tokenise
 from data_prep.plan import Said, Source
 
@@ -36,6 +37,25 @@ class Settings:
     workers: int = 2
     timeout: float = processes.TIMEOUT
     memory: int | None = None
+    retry: bool = False  # also what failed before and is unchanged
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """Where the results of a source are kept; they follow from what its files hold."""
+
+    features: tuple[str, ...]  # of each extractor
+    said: str | None  # of the comments
+    failure: str  # of why nothing can be made of these very files
+
+
+@dataclasses.dataclass(frozen=True)
+class Todo:
+    """What is missing of a source, and its keys when that was found: its files may change."""
+
+    source: Source
+    keys: Keys
+    job: job.Job
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,83 +79,97 @@ class Local:
         self.how = cleaning_identity(settings.cleaning) if settings.cleaning else None
         self.verified: dict[str, Made] = {}  # sources that were found whole, by name
 
-    def keys(self, source: Source) -> tuple[list[str], str | None]:
-        """Of the features of each extractor, and of the comments."""
-        video = self.store.content(source.video)
-        features = [items.key({**part, "video": video}) for part in self.parts]
-        if self.how is None or source.comments is None:
-            return features, None
-        return features, items.key({**self.how, "comments": self.store.content(source.comments)})
+    def keys(self, source: Source) -> Keys:
+        """Under which keys everything of a source is kept, from what its files hold now."""
+        video, said = self.store.content(source.video), None
+        features = tuple(items.key({**part, "video": video}) for part in self.parts)
+        if self.how is not None and source.comments is not None:
+            said = items.key({**self.how, "comments": self.store.content(source.comments)})
+        limits = {"timeout": self.settings.timeout, "memory": self.settings.memory}
+        return Keys(features, said, items.key({"features": features, "said": said, **limits}))
 
-    def survey(self, source: Source) -> tuple[Made | None, job.Job | None]:
-        """What is finished and verified, or the job of making what is not."""
+    def survey(self, source: Source) -> Made | Todo:
+        """What is finished and verified, or failed before, or what is to be made."""
         try:
-            features, said = self.keys(source)
+            keys = self.keys(source)
         except UserError as error:
-            return Made(failure=str(error)), None
-        there = [self.store.read(key) for key in features]
-        said_there = said is None or self.store.read(said) is not None
+            return Made(failure=str(error))
+        there = [self.store.read(key) for key in keys.features]
+        said_there = keys.said is None or self.store.read(keys.said) is not None
         missing = [pair for pair, item in zip(self.settings.extractors, there) if item is None]
         if not missing and said_there:
             names = [one.name for one in self.found]
             facts = merged([item.facts for item in there])
-            self.verified[source.name] = Made(dict(zip(names, features)), said, facts)
-            return self.verified[source.name], None
-        return None, job.Job(
+            made = Made(dict(zip(names, keys.features)), keys.said, facts)
+            self.verified[source.name] = made
+            return made
+        if not self.settings.retry and self.store.failure(keys.failure) is not None:
+            return Made(failure=self.failure(source))
+        todo = job.Job(
             source=source.name,
             video=source.video if missing else None,
             comments=None if said_there else source.comments,
             extractors=tuple(missing),
             cleaning=self.settings.cleaning,
         )
+        return Todo(source, keys, todo)
 
     def make(self, sources: Iterable[Source]) -> Iterator[tuple[Source, bool]]:
         """Brings every source to its end; gives each, and whether it had been finished before."""
-        waiting: dict[str, Source] = {}
+        waiting: dict[str, Todo] = {}
         finished: list[Source] = []
 
         def jobs() -> Iterator[job.Job]:
             for source in sources:
-                made, todo = self.survey(source)
-                if todo is None:
+                found = self.survey(source)
+                if isinstance(found, Made):
                     finished.append(source)
                 else:
-                    waiting[source.name] = source
-                    yield todo
+                    waiting[source.name] = found
+                    yield found.job
 
         settings, under_way = self.settings, None
         pieces = processes.stream(
             jobs(), job.run, settings.workers, settings.timeout, settings.memory
         )
         try:
-            for todo, piece in pieces:
+            for task, piece in pieces:
                 while finished:
                     yield finished.pop(0), True
-                if under_way is None or under_way.job is not todo:
-                    under_way = _UnderWay(self, todo, waiting[todo.source])
+                if under_way is None or under_way.job is not task:
+                    under_way = _UnderWay(self, waiting[task.source])
                 if under_way.take(piece):
-                    yield waiting.pop(todo.source), False
+                    yield waiting.pop(task.source).source, False
         finally:
             pieces.close()
         yield from ((source, True) for source in finished)
 
     def result(self, source: Source) -> Made:
         """What became of a source after `make`, here or on another machine."""
-        made = self.verified.get(source.name) or self.survey(source)[0]
-        if made is None:
-            reason = self.store.failure(failure_key(source))
-            made = Made(failure=(reason or "it was not extracted").partition("\n")[0])
+        made = self.verified.get(source.name) or self.survey(source)
+        if isinstance(made, Todo):
+            made = Made(failure=self.failure(source) or "it was not extracted")
         return made
+
+    def failure(self, source: Source) -> str | None:
+        """Why the last try at a source failed; None where it did not."""
+        if source.name in self.verified:
+            return None
+        try:
+            places = (self.keys(source).failure, passing_key(source))
+        except UserError as error:
+            return str(error)
+        reasons = [reason for place in places if (reason := self.store.failure(place)) is not None]
+        return reasons[0].partition("\n")[0] if reasons else None
 
 
 class _UnderWay:
     """One job, piece by piece."""
 
-    def __init__(self, runner: Local, todo: job.Job, source: Source):
-        self.runner, self.job, self.source = runner, todo, source
-        self.extractors = [job.made(*pair) for pair in todo.extractors]
+    def __init__(self, runner: Local, todo: Todo):
+        self.runner, self.source, self.keys, self.job = runner, todo.source, todo.keys, todo.job
+        self.extractors = [job.made(*pair) for pair in todo.job.extractors]
         self.features = Features(self.extractors)
-        self.keys, self.said_key = runner.keys(source)
 
     def take(self, piece: Any) -> bool:
         """Says whether it was the last one."""
@@ -144,19 +178,29 @@ class _UnderWay:
             reason = piece.reason
             for path in (self.source.video, self.source.comments):  # the report names the source
                 reason = reason.replace(f" ({path})", "")
-            store.failed(failure_key(self.source), f"{reason}\n{piece.trace}")
+            own = failures.lasting(piece) and self._unchanged()
+            place = self.keys.failure if own else passing_key(self.source)
+            store.failed(place, f"{reason}\n{piece.trace}")
             return True
-        if isinstance(piece, Said):
-            arrays, facts = pack(piece)
-            store.write(self.said_key, arrays, facts)
-        elif isinstance(piece, Chunk):
+        if isinstance(piece, Chunk):
             self.features.push(piece)
-        elif isinstance(piece, Facts):
-            self._keep(piece)
         elif isinstance(piece, job.Done):
-            store.failed(failure_key(self.source), None)
+            for place in (self.keys.failure, passing_key(self.source)):
+                store.failed(place, None)
             return True
+        elif self._unchanged():  # what was made of another file has no place under these keys
+            if isinstance(piece, Said):
+                store.write(self.keys.said, *pack(piece))
+            elif isinstance(piece, Facts):
+                self._keep(piece)
         return False
+
+    def _unchanged(self) -> bool:
+        """Whether the files are still those that were surveyed."""
+        try:
+            return self.runner.keys(self.source) == self.keys
+        except UserError:
+            return False
 
     def _keep(self, facts: Facts) -> None:
         odd = self.features.odd
@@ -169,7 +213,7 @@ class _UnderWay:
                 "rates": {modality: want.rate for modality, want in one.wants.items()},
                 "notes": [*facts.notes, *notes],
             }
-            self.runner.store.write(self.keys[everywhere], found, known)
+            self.runner.store.write(self.keys.features[everywhere], found, known)
             odd.clear()
 
 
@@ -209,8 +253,8 @@ def merged(facts: list[dict[str, Any]]) -> dict[str, Any]:
     return {**heard[0], "rates": rates, "notes": notes}
 
 
-def failure_key(source: Source) -> str:
-    """Under which key the failure of a source is kept."""
+def passing_key(source: Source) -> str:
+    """Under which key a failure is kept that came from outside: the next start tries again."""
     return items.key({"video": source.video, "comments": source.comments})
 
 

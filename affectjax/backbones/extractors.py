@@ -13,7 +13,7 @@ import numpy as np
 from affectjax.backbones import catalogue, vggish_sound
 from affectjax.backbones import weights as stored
 from affectjax.errors import UserError
-from affectjax.media.extractor import Frames, Sound
+from affectjax.media.extractor import Frames, Sound, check_count, check_rate
 
 RANDOM = "random"
 SEGMENT = 30 / 16  # rows a second: 16 pictures of 30 a second
@@ -163,11 +163,14 @@ def described(
 ) -> dict[str, Any]:
     """What is known of the weights; `options` lose `seed` and `sizes`, which random ones take."""
     seed, sizes = options.pop("seed", 0), options.pop("sizes", {})
+    check_count(network, "seed", seed, 0)
     if folder == RANDOM:
         about = {"settings": dict(sizes), "weights": f"random {seed}", "trained": False}
         return about | {"folder": RANDOM, "seed": seed}
     if not folder:
         mend = catalogue.how_to_get(network, option)
+        if option == "faces":
+            mend += f" A command takes --weights=W with W/{network} beside the other networks."
         raise UserError(f"There are no weights of {network}", mend=mend)
     if sizes or seed:
         mend = "Leave seed and sizes out, or say weights=random."
@@ -196,6 +199,8 @@ def made(
     if chosen["dtype"] not in DTYPES:
         what = f"dtype = {chosen['dtype']!r} is unknown"
         raise UserError(what, network, f"Choose from {', '.join(DTYPES)}.")
+    check_count(network, "batch", chosen["batch"])
+    check_rate(network, wants.rate)
     settings = {"network": dict(about["settings"]), "dtype": chosen["dtype"], **(how or {})}
     if about["folder"] == RANDOM:
         settings["network"]["seed"] = about["seed"]

@@ -9,6 +9,9 @@ it has one, in the main process, on rows of many videos at once and on whatever 
 import dataclasses
 import importlib
 import inspect
+import math
+import numbers
+import pathlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -92,10 +95,10 @@ def resolve(name: str, options: Mapping[str, Any] | None = None) -> Extractor:
         raise UserError(f"The extractor {name!r} cannot be imported: {error}", mend=mend) from error
     options = dict(options or {})
     try:
-        inspect.signature(made).bind(**options)
-    except TypeError as error:
-        raise UserError(f"The extractor {name!r} refuses its options: {error}", name) from error
-    found = made(**options)
+        found = made(**options)
+    except (TypeError, ValueError) as error:
+        what = f"The extractor {name!r} refuses its options {options}: {error}"
+        raise UserError(what, "--extractor-options") from error
     if not isinstance(found, Extractor):
         wanted = "name, settings, weights, trained, modalities, wants and prepare"
         raise UserError(f"{path} is no extractor", name, f"It must have {wanted}.")
@@ -115,3 +118,34 @@ def options_of(name: str) -> tuple[str, ...]:
 def takes_weights(name: str) -> bool:
     """Whether the extractor of that name has an option `weights`."""
     return "weights" in options_of(name)
+
+
+def weights_of(name: str, folder: str) -> dict[str, str]:
+    """The options that name an extractor's weights: DIR/<extractor>, else DIR, and DIR/mtcnn."""
+    taken, found = options_of(name), {}
+    if "weights" in taken:
+        own = pathlib.Path(folder, name)
+        found["weights"] = str(own.absolute() if own.is_dir() else folder)
+    faces = pathlib.Path(folder, "mtcnn")
+    if "faces" in taken and faces.is_dir():
+        found["faces"] = str(faces.absolute())
+    return found
+
+
+def check_count(
+    extractor: str, option: str, value: Any, least: int = 1, most: float = math.inf
+) -> None:
+    """Refuses an option that is no whole number from `least` to `most`."""
+    fits = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not (fits and least <= value <= most):
+        what = f"{extractor} cannot have the option {option} = {value!r}"
+        span = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+        raise UserError(what, "--extractor-options", f"It is a whole number, {span}.")
+
+
+def check_rate(extractor: str, value: Any) -> None:
+    """Refuses a rate that is no number above 0."""
+    fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (fits and 0 < value < math.inf):
+        what = f"{extractor} cannot have the option rate = {value!r}"
+        raise UserError(what, "--extractor-options", "It is a number above 0, of rows a second.")

@@ -8,8 +8,7 @@ import io
 
 import numpy as np
 
-from affectjax.errors import UserError
-from affectjax.media.extractor import Frames
+from affectjax.media.extractor import Frames, check_count, check_rate
 
 
 class Pictures:
@@ -22,12 +21,9 @@ class Pictures:
     modalities = {"frames": 0}
 
     def __init__(self, side: int = 112, rate: float = 30.0, quality: int = 90):
-        if side < 8 or not rate > 0 or not 1 <= quality <= 95:
-            raise UserError(
-                f"frames of side {side}, {rate} a second, quality {quality}",
-                "--extractor-options",
-                "side is at least 8, rate above 0, quality from 1 to 95.",
-            )
+        check_count(self.name, "side", side, 8)
+        check_count(self.name, "quality", quality, 1, 95)
+        check_rate(self.name, rate)
         self.settings = {"version": 1, "side": side, "rate": float(rate), "quality": quality}
         self.wants = {"frames": Frames(float(rate), (side, side), fit="short")}
 

@@ -12,7 +12,7 @@ import functools
 
 import numpy as np
 
-from affectjax.media.extractor import Sound
+from affectjax.media.extractor import Sound, check_count
 
 FRAMES = 256  # spectra worked on at once, so that memory stays bounded
 
@@ -56,6 +56,8 @@ class Mfcc:
     def __init__(self, samples: int = 44_100, block: int = 2048, hop: int = 512,
                  bands: int = 128, coefficients: int = 32):  # fmt: skip
         self.mel = Mel(samples, block, hop, bands, coefficients=coefficients)
+        for option in ("samples", "block", "hop", "bands", "coefficients"):
+            check_count(self.name, option, getattr(self.mel, option))
         self.settings = {"version": 2, **dataclasses.asdict(self.mel)}
         self.modalities = {"mfcc": coefficients}
         # Row i is centred on (i + 0.5) hops; the block of it that librosa takes, on i hops.

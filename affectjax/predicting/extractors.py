@@ -1,11 +1,17 @@
 """The extractors that a model's features came from, made again for new videos and held equal."""
 
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from affectjax.errors import UserError
-from affectjax.media.extractor import BUILT_IN, Extractor, options_of, resolve, takes_weights
+from affectjax.media.extractor import (
+    BUILT_IN,
+    Extractor,
+    options_of,
+    resolve,
+    takes_weights,
+    weights_of,
+)
 
 RANDOM = "random"
 PLANTED = ("planted", "")  # the built-in sample's, whose modalities are those of `lowlevel`
@@ -47,8 +53,8 @@ def weighed(name: str, options: Mapping[str, Any], weights: str | None) -> dict[
     if not takes_weights(name):
         return found
     if weights is not None:
-        own = pathlib.Path(weights, name)
-        found["weights"] = str(own.absolute() if own.is_dir() else weights)
+        own = weights_of(name, weights)
+        found = {**own, **found, "weights": own["weights"]}
     if not found.get("weights"):
         raise UserError(
             f"the model reads features of `{name}`, and its weights are not named",

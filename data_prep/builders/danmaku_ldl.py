@@ -48,6 +48,8 @@ def plan(request: Request) -> Plan:
     settings = {name: o[name] for name in ("seconds", "least", "lag", "smoothing", "empty")}
     distributions.distributions([], np.zeros((0, 2)), 0.0, **settings)  # are they fit?
     sources, skipped = commented.sources(request)
+    parts = ("train", "validation", "test")
+    said = commented.manifest([source.name for source in sources], request)
     chosen = by_classifiers(request) if request.classifiers else by_lexicon(request)
 
     def clips(lookup: Lookup) -> dict[str, list[Clip]]:
@@ -59,7 +61,6 @@ def plan(request: Request) -> Plan:
                 rows, starts = distributions.distributions(times, votes, found.duration, **settings)
                 middles = (starts + o["seconds"] / 2).astype(np.float32)
                 targets[source.name] = {"distribution": rows, "distribution_time": middles}
-        parts = ("train", "validation", "test")
         side = commented.divide(targets, request, (8, 1, 1), parts)
         out: dict[str, list[Clip]] = {}
         for name, target in targets.items():
@@ -74,6 +75,7 @@ def plan(request: Request) -> Plan:
         metadata={"protocol": "train, validation and test by source, 8 : 1 : 1", **chosen.told},
         skipped=skipped,
         notes=chosen.notes,
+        splits=tuple(sorted({*said.values()} or parts)),
     )
 
 

@@ -5,6 +5,7 @@ and `label`; and if it has them `id`, `group` (what splits keep whole; the video
 and `end` in seconds (the whole video). Without `split`, groups train and test 4 : 1.
 """
 
+import collections
 import csv
 import io
 import pathlib
@@ -32,18 +33,31 @@ def plan(request: Request) -> Plan:
     sources, skipped = lists.sources(dict.fromkeys(row["video"] for row in rows), request.videos)
     there = {source.name for source in sources}
     splits = _splits([row for row in rows if row["video"] in there], path, request)
+    promised = {*splits.values(), *(row["split"] for row in rows if row["split"])}
+    notes: list[str] = []
 
     def clips(lookup: Lookup) -> dict[str, list[Clip]]:
         known = {source.name: lookup(source) for source in sources}
         out: dict[str, list[Clip]] = {}
+        late: dict[str, str] = {}  # split -> the first of its clips that begins too late
+        beyond: collections.Counter[str] = collections.Counter()
         for row in rows:
             found = known.get(row["video"])
-            if found is None or row["start"] >= found.duration:
+            if found is None:
+                continue
+            split, start, end = splits[row["group"]], row["start"], row["end"]
+            if start >= found.duration:
+                beyond[row["video"]] += 1
+                said = f"{row['id']} at {start:g} seconds, its video ends at {found.duration:.2f}"
+                late.setdefault(split, said)
                 continue
             targets = {"label": names.index(row["label"])}
-            span = row["start"], row["end"]
-            clip = Clip(row["id"], row["group"], row["video"], *span, targets)
-            out.setdefault(splits[row["group"]], []).append(clip)
+            clip = Clip(row["id"], row["group"], row["video"], start, end, targets)
+            out.setdefault(split, []).append(clip)
+        for split in sorted(set(late) - set(out)):
+            what = f"the clips of the split {split} begin after the end of their videos"
+            raise UserError(f"{what}: {late[split]}", str(path), "Mend the starts, in seconds.")
+        notes.extend(f"{name}: {count} clips begin after its end" for name, count in beyond.items())
         return dict(sorted(out.items(), key=lambda item: item[0] != "train"))
 
     return Plan(
@@ -52,6 +66,8 @@ def plan(request: Request) -> Plan:
         clips=clips,
         metadata={"protocol": f"the splits of {path.name}, or by group"},
         skipped=skipped,
+        notes=notes,
+        splits=tuple(sorted(promised)),
     )
 
 

@@ -38,6 +38,8 @@ def plan(request: Request) -> Plan:
         raise UserError(f"by cannot be {o['by']!r}", "--options", mend)
     score = sentiment.scorer(o["scorer"], request.lexicon)
     sources, skipped = commented.sources(request)
+    fractions, parts = (1 - o["test"], o["test"]), ("train", "test")
+    said = commented.manifest([source.name for source in sources], request)
 
     def clips(lookup: Lookup) -> dict[str, list[Clip]]:
         found, scores = [], []
@@ -62,7 +64,6 @@ def plan(request: Request) -> Plan:
         if not kept:
             mend = "Are the lexicon and the tokeniser those of the comments' language?"
             raise UserError("no clip has comments left after cleaning", str(request.videos), mend)
-        fractions, parts = (1 - o["test"], o["test"]), ("train", "test")
         unit = [clip.id if o["by"] == "clip" else clip.source for clip in kept]
         side = commented.divide(sorted(set(unit)), request, fractions, parts)
         out: dict[str, list[Clip]] = {}
@@ -76,4 +77,5 @@ def plan(request: Request) -> Plan:
         clips=clips,
         metadata={"protocol": f"train and test by {o['by']}, {1 - o['test']:g} to {o['test']:g}"},
         skipped=skipped,
+        splits=tuple(sorted({*said.values()} or parts)),
     )

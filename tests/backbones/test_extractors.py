@@ -103,7 +103,7 @@ def test_the_largest_face_is_cut_out_and_none_gives_zeros(seen):
 def test_faces_need_a_detector(tmp_path):
     made = weights.random("xception", **FACES["xception"])
     weights.save(tmp_path / "w", made)
-    with pytest.raises(UserError, match=r"affectjax\.convert mtcnn .*say faces=DIR"):
+    with pytest.raises(UserError, match=r"affectjax\.convert mtcnn .*--weights=W with W/mtcnn"):
         resolve("xception", {"weights": str(tmp_path / "w")})
     weights.save(tmp_path / "m", weights.random("mtcnn"))
     both = {"weights": str(tmp_path / "w"), "faces": str(tmp_path / "m")}
@@ -187,9 +187,12 @@ def test_weights_from_a_folder_are_trained_and_known_by_their_digest(tmp_path):
 @pytest.mark.parametrize(
     "options, says",
     [({"colour": 1}, "knows no 'colour'"), ({"dtype": "float8"}, "float8.*bfloat16"),
-     ({"seeds": 1}, "knows no 'seeds'")],
+     ({"seeds": 1}, "knows no 'seeds'"), ({"batch": 0}, "batch = 0.*at least 1"),
+     ({"batch": "x"}, "batch = 'x'"), ({"seed": -1}, "seed = -1.*at least 0"),
+     ({"rate": 0}, "rate = 0.*above 0"), ({"rate": "2"}, "rate = '2'"),
+     ({"sizes": 3}, "refuses its options")],
 )  # fmt: skip
-def test_options_that_do_not_exist(options, says):
+def test_options_that_do_not_exist_or_fit(options, says):
     with pytest.raises(UserError, match=says):
         random("clip", **options)
 

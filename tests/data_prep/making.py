@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import time
 from collections.abc import Iterable
 
@@ -47,6 +48,24 @@ class Slow(Tiny):
     def prepare(self, modality: str, window: np.ndarray) -> np.ndarray:
         time.sleep(0.05)
         return super().prepare(modality, window)
+
+
+class Broken(Tiny):
+    """Fails as it is told to, and says in a file that it was asked."""
+
+    name = "broken"
+
+    def __init__(self, how: str, log: str):
+        super().__init__()
+        self.how, self.log = how, pathlib.Path(log)
+
+    def prepare(self, modality: str, window: np.ndarray) -> np.ndarray:
+        with self.log.open("a") as file:
+            file.write("asked\n")
+        if self.how in signal.Signals.__members__:
+            os.kill(os.getpid(), signal.Signals[self.how])
+            time.sleep(60)
+        raise {"OSError": OSError, "ValueError": ValueError}[self.how]("told to")
 
 
 class Weighed(Tiny):

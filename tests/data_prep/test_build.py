@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -107,7 +108,11 @@ def test_the_same_command_again_finds_everything_done(made, shows, capsys):
     before = {path: path.stat().st_mtime_ns for path in made.parent.rglob("*-of-*")}
     assert caer(shows, made) == COMPLETE
     out, err = capsys.readouterr()
-    assert "already there" in out and "9 of 9, 9 of them before" not in err
+    assert "already there" in out and "9 of 9, 9 of them before" in err
+    assert "tried again when it has changed, or with --retry" in out
+    assert list(json.loads((made / "report.json").read_text())["skipped"]) == ["train/Fear/bad"]
+    assert caer(shows, made, "--retry") == COMPLETE
+    assert "9 of 9, 8 of them before" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in made.parent.rglob("*-of-*")} == before
 
 
@@ -121,9 +126,11 @@ def test_shares_of_hosts_make_the_same_dataset(made, shows, tmp_path, capsys):
     for share in ("1/2", "0/2"):
         assert caer(shows, tmp_path / "d", f"--hosts={share}") == COMPLETE
         assert not (tmp_path / "d").exists()
-    capsys.readouterr()
+    assert sorted(re.findall("is done: (.*?)[.] When", capsys.readouterr().out)) == [
+        "4 sources", "5 sources, 1 of them failed",
+    ]  # fmt: skip
     assert caer(shows, tmp_path / "d") == COMPLETE
-    assert "8 of them before" in capsys.readouterr().err
+    assert "9 of them before" in capsys.readouterr().err
     assert making.same_files(tmp_path / "d", made)
 
 

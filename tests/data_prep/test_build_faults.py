@@ -12,7 +12,8 @@ import pytest
 from affectjax import files
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
-from data_prep import assemble, build, builders, find, place, report, runner
+from affectjax.media.workers import Failure
+from data_prep import assemble, build, builders, command, failures, find, place, report, runner
 from data_prep.builders import commented
 from data_prep.plan import Found, Plan, Request, Source
 from tests.data_prep import making
@@ -156,11 +157,136 @@ def test_a_full_disk_under_the_report_is_one_line(features, tmp_path, capsys, mo
         ('--options={"seconds": NaN}', "seconds cannot be nan"),
         ('--extractor-options={"lowlevel": 3}', "lowlevel"),
         ("--extractors=vgish", "Did you mean 'vggish'?"),
+        ('--extractor-options={"mfcc": {"hop": 0}}', "mfcc cannot have the option hop = 0"),
+        ('--extractor-options={"clip": {"batch": 0}}', "clip cannot have the option batch = 0"),
+        ('--extractor-options={"clip": {"rate": "2"}}', "clip cannot have the option rate = '2'"),
     ],
 )
 def test_numbers_and_names_that_do_not_fit(word, said, tmp_path, capsys):
     words = ["video_tsc", "--tokeniser=whitespace", f"--videos={tmp_path}", word]
+    if "mfcc" in word or "clip" in word:
+        words += ["--extractors=mfcc,clip", "--weights=random"]
     assert said in refused([*words, f"--out={tmp_path / 'd'}"], capsys)
+
+
+def test_a_folder_of_weights_holds_those_that_find_faces_too(tmp_path):
+    for name in ("xception", "mtcnn"):
+        (tmp_path / name).mkdir()
+    words = ["labelled", "--extractors=xception", f"--weights={tmp_path}"]
+
+    def options(*more):
+        ((name, text),) = build._extractors(command.parser("").parse_args([*words, *more]))
+        return json.loads(text)
+
+    both = {"weights": str(tmp_path / "xception"), "faces": str(tmp_path / "mtcnn")}
+    assert options() == both
+    own = '--extractor-options={"xception": {"faces": "mine"}}'
+    assert options(own) == {**both, "faces": "mine"}
+    (tmp_path / "mtcnn").rmdir()
+    assert "faces" not in options()
+
+
+# --- sources that fail
+
+
+def local(tmp_path, options=None, extractor=making.EXTRACTOR, **settings) -> runner.Local:
+    pair = extractor, json.dumps(options or {})
+    return runner.Local(runner.Settings((pair,), None, str(tmp_path / "items"), 1, **settings))
+
+
+@pytest.mark.parametrize(
+    ("how", "reason", "again"),
+    [
+        ("ValueError", "ValueError: told to", False),
+        ("SIGABRT", "SIGABRT", False),
+        ("SIGTERM", "SIGTERM", True),  # somebody ended it
+        ("OSError", "OSError: told to", True),
+    ],
+)
+def test_what_failed_by_itself_is_not_tried_again_unchanged(how, reason, again, tmp_path):
+    source = Source("a", str(making.video(tmp_path / "a.mp4")))
+    log, tries = tmp_path / "log", 0
+
+    def start(tried, **settings):
+        nonlocal tries
+        options = {"how": how, "log": str(log)}
+        one = local(tmp_path, options, "tests.data_prep.making:Broken", **settings)
+        assert [known for _, known in one.make([source])] == [not tried]
+        assert reason in one.result(source).failure and reason in one.failure(source)
+        tries += tried
+        assert len(log.read_text().split()) == tries
+
+    start(True)
+    start(again)
+    start(True, retry=True)
+    making.video(tmp_path / "a.mp4", seed=1)
+    start(True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "lasts"),
+    [
+        ("timeout", "no sign of life for 600 seconds", True),
+        ("memory", "the worker ran out of memory", True),
+        ("refused", "Not one picture can be decoded", True),
+        ("crash", "the worker crashed: SIGSEGV", True),
+        ("crash", "the worker was killed, perhaps for lack of memory", False),
+        ("error", "ModuleNotFoundError: No module named 'av'", False),
+        ("error", "PermissionError: [Errno 13] Permission denied", False),
+    ],
+)
+def test_which_failures_are_of_the_files_themselves(kind, reason, lasts):
+    assert failures.lasting(Failure(kind, reason)) == lasts
+
+
+def test_a_source_that_vanishes_or_changes_half_way_ends_nothing_and_is_tried_again(
+    tmp_path, monkeypatch
+):
+    first, second = (making.video(tmp_path / f"{name}.mp4", seed=i) for i, name in enumerate("ab"))
+    sources = [Source("a", str(first)), Source("b", str(second))]
+    whole, other = second.read_bytes(), making.video(tmp_path / "c.mp4", seed=5).read_bytes()
+    survey = runner.Local.survey
+
+    def meanwhile(then):
+        def surveyed(self, source):
+            found = survey(self, source)
+            if source.name == "b":
+                then()
+            return found
+
+        monkeypatch.setattr(runner.Local, "survey", surveyed)
+        one = local(tmp_path)
+        assert sum(1 for _ in one.make(sources)) == 2
+        monkeypatch.setattr(runner.Local, "survey", survey)
+        return one
+
+    one = meanwhile(second.unlink)
+    assert one.result(sources[0]).failure is None
+    assert "No such file" in one.result(sources[1]).failure
+    second.write_bytes(whole)
+    one = meanwhile(lambda: second.write_bytes(other))
+    assert len(list(one.store.keys())) == 1  # the other one's features have no place of its own
+    second.write_bytes(whole)
+    one = meanwhile(lambda: None)
+    assert one.result(sources[1]).failure is None and len(list(one.store.keys())) == 2
+
+
+@pytest.mark.parametrize("builder", ["labelled", "video_tsc", "danmaku_ldl"])
+def test_a_split_that_is_lost_whole_is_said(builder, tmp_path, capsys):
+    videos, splits = tmp_path / "videos", {"a": "train", "b": "train", "c": "test"}
+    videos.mkdir()
+    for name in splits:
+        making.video(videos / f"{name}.mp4", seconds=6.0)
+        making.comments(videos / f"{name}.xml", np.arange(0.2, 6, 0.4))
+    (videos / "c.mp4").write_bytes(b"this is no video" * 50)
+    rows = [f"{name}.mp4,joy,{split}\n" for name, split in splits.items()]
+    (videos / "clips.csv").write_text("video,label,split\n" + "".join(rows))
+    words = [builder, f"--videos={videos}", f"--out={tmp_path / 'd'}", "--workers=1",
+             "--tokeniser=whitespace", f"--extractors={making.EXTRACTOR}"]  # fmt: skip
+    assert build.main(words) == BAD_INPUT
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "no clip is left for the split test: 1 sources were skipped; c: This is no" in said
+    assert not (tmp_path / "d").exists()
 
 
 # --- tables and sources

@@ -163,3 +163,19 @@ def test_other_mistakes(tmp_path):
     table(tmp_path / "clips.csv", ROWS[:1])
     with pytest.raises(UserError, match="'joy' is no class.*fear|'joy' is no class"):
         plan(tmp_path, classes="fear,sadness")
+
+
+def test_clips_after_the_end_of_their_video_are_dropped_and_noted(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.mp4").write_bytes(b"")
+    rows = [("a.mp4", "joy", "train", 0), ("a.mp4", "joy", "train", 30),
+            ("b.mp4", "joy", "test", 3), ("b.mp4", "fear", "test", 9.5)]  # fmt: skip
+    table(tmp_path / "clips.csv", rows, ("video", "label", "split", "start"))
+    made = plan(tmp_path)
+    found = made.clips(lambda source: Found(9.0, None))
+    assert {split: len(each) for split, each in found.items()} == {"train": 1, "test": 1}
+    assert made.notes == [f"{name}: 1 clips begin after its end" for name in "ab"]
+    with pytest.raises(UserError, match="split test begin after the end.*b-3 at 3 seconds.* 2.00"):
+        made.clips(lambda source: Found(2.0, None))
+    with pytest.raises(UserError, match="split test begin after the end"):
+        made.clips(lambda source: Found(0.0, None))

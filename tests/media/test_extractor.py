@@ -23,6 +23,14 @@ def test_ours_and_the_users_own_are_found_by_name():
         ("affectjax.media.lowlevel:Highlevel", {}, "cannot be imported"),
         ("lowlevel", {"size": 3}, "refuses its options"),
         ("collections:Counter", {}, "is no extractor"),
+        ("fractions:Fraction", {"numerator": "x"}, "refuses its options {'numerator': 'x'}"),
+        ("frames", {"side": "a"}, "side = 'a'.*at least 8"),
+        ("frames", {"side": 112.5}, "side = 112.5"),
+        ("frames", {"rate": True}, "rate = True"),
+        ("frames", {"rate": float("nan")}, "rate = nan"),
+        ("frames", {"quality": 96}, "quality = 96.*from 1 to 95"),
+        ("mfcc", {"hop": 0}, "hop = 0.*at least 1"),
+        ("mfcc", {"samples": "x"}, "samples = 'x'"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_refused_with_a_reason(name, options, reason):

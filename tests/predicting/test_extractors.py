@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from affectjax.backbones import weights as stored
 from affectjax.errors import UserError
 from affectjax.media.extractor import Frames, resolve
 from affectjax.predicting import extractors
@@ -56,6 +57,17 @@ def test_other_weights_are_refused():
     assert extractors.named({"image": 512}, about, "random", given) == [
         ("clip", {"weights": "random"})
     ]
+
+
+def test_a_folder_of_weights_holds_those_that_find_faces_too(tmp_path):
+    small = dict(stem=[4, 6], entry=[8, 10], middle=1, leave=[12, 14, 16], face=20)
+    stored.save(tmp_path / "xception", stored.random("xception", **small))
+    stored.save(tmp_path / "mtcnn", stored.random("mtcnn"))
+    both = {"weights": str(tmp_path / "xception"), "faces": str(tmp_path / "mtcnn")}
+    about = described("xception", **both)
+    ((name, options),) = extractors.named({"expression": 20}, about, str(tmp_path))
+    assert name == "xception" and both.items() <= options.items()
+    assert described(name, **options) == about
 
 
 def test_an_own_extractor_is_named_by_its_user():
