@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from affectjax.media.extractor import Sound
+from affectjax.media.extractor import Sound, check_count
 
 BLOCK, HOP = 0.025, 0.010  # seconds
 PREEMPHASIS = 0.97
@@ -28,6 +28,8 @@ class FilterBanks:
     entry = True
 
     def __init__(self, samples: int = 44_100, bands: int = 128):
+        check_count(self.name, "samples", samples, 8000)
+        check_count(self.name, "bands", bands)
         self.samples, self.bands = samples, bands
         self.settings = {"version": 1, "samples": samples, "bands": bands}
         self.modalities = {"mfcc": bands}

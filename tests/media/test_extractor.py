@@ -31,6 +31,8 @@ def test_ours_and_the_users_own_are_found_by_name():
         ("frames", {"quality": 96}, "quality = 96.*from 1 to 95"),
         ("mfcc", {"hop": 0}, "hop = 0.*at least 1"),
         ("mfcc", {"samples": "x"}, "samples = 'x'"),
+        ("filterbanks", {"bands": 0}, "bands = 0"),
+        ("filterbanks", {"samples": 100}, "samples = 100.*at least 8000"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_refused_with_a_reason(name, options, reason):
