@@ -2,10 +2,11 @@
 
 EXPORT is a folder that training left, of any model; a VIDEO is a file or a folder of them. DIR gets
 for each video NAME.html (the player beside its timeline), NAME.json (affectjax/predicting/schema.py
-says what it holds), NAME.csv and NAME.png, and index.html over all. Of a model that reads frames,
-page and picture show some with what in them speaks for the emotion. Start the same command again
-and finished videos are passed over. Exit status: 0 complete, 1 some videos gave nothing (the last
-lines name them), 2 bad input (one line says what), 75 stopped before the end.
+says what it holds), NAME.csv and NAME.png, and index.html over all that stands there. Of a model
+that reads frames, page and picture show some with what in them speaks for the emotion. Start the
+same command again and finished videos are passed over. A file in DIR that is none of ours stays: a
+video that would replace one gives nothing. Exit status: 0 complete, 1 some videos gave nothing (the
+last lines name them), 2 bad input (one line says what), 75 stopped before the end.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from affectjax import exits, files
 from affectjax.errors import COMPLETE, FAULT, UserError
 from affectjax.flags import Parser
+from affectjax.media.files import said
 
 SOME_FAILED = FAULT
 
@@ -45,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "--stride",
         type=float,
         metavar="SECONDS",
-        help="from one window to the next; unset: an eighth of a window",
+        help="from one window to the next, a window at most; unset: an eighth of one",
     )
     add(
         "--threshold",
@@ -103,12 +105,14 @@ def _main(argv: list[str] | None) -> int:
     if not flags.out:
         raise UserError("--out is missing", mend="Say --out=DIR, where the pages are to go.")
     out = pathlib.Path(flags.out).absolute()
+    from affectjax.predicting import ours
     from affectjax.predicting import videos as naming
 
     videos = naming.named(flags.videos)
     if not any(video.path.exists() for video in videos):
         mend = "Name files, or folders of them."
         raise UserError("there is no such file", ", ".join(flags.videos), mend)
+    ours.check_index(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -122,6 +126,7 @@ def _main(argv: list[str] | None) -> int:
     from affectjax.predicting.run import Predictor, Settings
 
     predictor = Predictor(affectjax.load(flags.export), Settings(**chosen))
+    _heard(flags, predictor)
     return _predict(predictor, videos, out, flags.page_video)
 
 
@@ -159,47 +164,68 @@ def _checked(flags: argparse.Namespace) -> dict:
     }
 
 
+def _heard(flags: argparse.Namespace, predictor) -> None:
+    """A flag that this export has no use for is one clear line."""
+    from affectjax.media.extractor import takes_weights
+
+    model, names = predictor.model["name"], [name for name, _ in predictor.named]
+    if flags.weights is not None and not any(map(takes_weights, names)):
+        what = "no extractor of this model takes weights"
+        raise UserError(what, ", ".join(names), "Leave --weights out.")
+    if flags.threshold is not None and not hasattr(predictor.export.model, "curve_threshold"):
+        what = f"{model} tells no attention that could reach a threshold"
+        raise UserError(what, str(predictor.export.folder), "Leave --threshold out.")
+
+
 def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
     from affectjax.media.workers import Failure
-    from affectjax.predicting import index, writing
+    from affectjax.predicting import index, ours, writing
     from affectjax.predicting.memory import told
     from affectjax.progress import Progress, duration
 
     shared = writing.basis(predictor, source)
-    cards, bad, new = {}, {}, []
+    bad, new = {}, []
     progress = Progress("videos", len(videos))
-    for video in videos:
-        if (known := writing.finished(out, video, shared)) is not None:
-            cards[video.name] = known["card"]
-            progress.step(known=True)
-        else:
-            new.append(video)
+
+    def failed(where: str, what: str) -> None:
+        bad[where] = what
+        progress.line(f"failed: {where}: {what}")
+
+    def free(video) -> bool:
+        """Whether no file of another's is in the way; else the video is one of the bad ones."""
+        if (path := ours.in_the_way(out, video, source)) is not None:
+            what = f"{said(str(path))} is none of ours, and stays. Say another --out."
+            failed(said(str(video.path)), what)
+        return path is None
+
     begun, seconds = time.monotonic(), 0.0
     try:
+        for video in videos:
+            if writing.finished(out, video, shared) is None and free(video):
+                new.append(video)
+            else:
+                progress.step(known=True)
         for video, made in predictor(new, lambda one, at: progress.within(one.name, at)):
             if isinstance(made, Failure):
                 what, where = told(made, video.path)
-                bad[where] = what
-                progress.line(f"failed: {where}: {what}")
-            else:
+                failed(where, what)
+            elif free(video):  # still
                 with _writing(out):
-                    cards[video.name] = writing.write(out, video, made, shared)["card"]
-                seconds += cards[video.name]["duration"]
-                page = writing.place(out, video.name, ".html")
-                progress.line(f"{video.name}: {cards[video.name]['headline']} ({page})")
-                for note in cards[video.name]["notes"]:
+                    card = writing.write(out, video, made, shared)["card"]
+                seconds += card["duration"]
+                page = ours.place(out, video.name, ".html")
+                progress.line(f"{video.name}: {card['headline']} ({page})")
+                for note in card["notes"]:
                     progress.line(f"  note: {note}")
             progress.step()
-    finally:
+    finally:  # of what stands, whatever happened
         progress.close()
+        with _writing(out):
+            files.put(out / ours.INDEX, index.of(out, bad).encode())
     took = time.monotonic() - begun
-    ordered = [cards[video.name] for video in videos if video.name in cards]
-    about = f"Predicted by {predictor.model['name']} ({predictor.export.folder})."
-    with _writing(out):
-        files.put(out / writing.INDEX, index.render(ordered, bad, about).encode())
     if seconds:
         print(f"{duration(seconds)} of video in {duration(took)}", end="; ")
-    print(f"open {out / writing.INDEX}", flush=True)
+    print(f"open {out / ours.INDEX}", flush=True)
     if bad:
         print(f"{len(bad)} of {len(videos)} videos gave nothing:", file=sys.stderr)
         for path, reason in bad.items():

@@ -1,29 +1,60 @@
-"""The page over all videos of a call: a picture, the leading emotions, and the way to each page."""
+"""The page over all videos below a folder: picture, leading emotions, the way to each page."""
 
 import html
 import json
+import os
+import pathlib
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from affectjax.predicting import looks, page
+from affectjax.errors import UserError
+from affectjax.media.files import said
+from affectjax.predicting import looks, ours, page, schema
 from affectjax.predicting.timeline import Timeline
+
+CARD = ("duration", "headline", "leading", "legend", "notes", "doubts")
 
 
 def card(made: Timeline) -> dict[str, Any]:
     """What the index shows of a video, as plain values; kept for the next call."""
-    strip = sorted(made.strip, key=lambda one: abs(one[0] - made.edges[-1] / 2))
     legend = looks.colours(looks.shown(made.emotions)) if made.emotions else {}
     return {
         "name": made.name,
         "duration": float(made.edges[-1]),
         "headline": looks.headline(made),
-        "picture": page.picture(strip[0][1]) if strip else "",
         "leading": looks.leading(made),
         "legend": legend,
         "notes": list(made.video["notes"]),
         "doubts": looks.doubts(made),
     }
+
+
+def of(out: pathlib.Path, bad: Mapping[str, str]) -> str:
+    """The page over whatever stands finished below a folder, of this call or of earlier ones."""
+    cards = standing(out)
+    by = ", ".join(dict.fromkeys(one["by"] for one in cards))
+    return render(cards, bad, f"Predicted by {by}." if by else "")
+
+
+def standing(out: pathlib.Path) -> list[dict[str, Any]]:
+    """The card of every video whose files stand, by name: where they lie below the folder.
+
+    `by` is the model, and where it came from.
+    """
+    found = []
+    for path in sorted(out.rglob("*.json")):
+        name = path.relative_to(out).as_posix().removesuffix(".json")
+        if not all(ours.place(out, name, ending).is_file() for ending in ours.ENDINGS):
+            continue
+        try:
+            one = schema.read(path.read_text("utf-8"), str(path))
+        except (UserError, OSError, UnicodeDecodeError):
+            continue
+        if all(key in one["card"] for key in CARD):
+            by = f"{one['model']['name']} ({one['model']['export']})"
+            found.append({**one["card"], "name": name, "by": by})
+    return found
 
 
 def render(cards: Sequence[Mapping[str, Any]], bad: Mapping[str, str], about: str) -> str:
@@ -52,11 +83,9 @@ def render(cards: Sequence[Mapping[str, Any]], bad: Mapping[str, str], about: st
 
 
 def _item(one: Mapping[str, Any], coloured: bool) -> str:
-    name, end = html.escape(one["name"]), one["duration"]
-    where = html.escape(urllib.parse.quote(f"{one['name']}.html"))
-    shot = '<div class="blank"></div>'
-    if one["picture"]:
-        shot = f'<img alt="" src="{one["picture"]}">'
+    name, end = html.escape(said(one["name"])), one["duration"]
+    where = html.escape(urllib.parse.quote(os.fsencode(one["name"])))
+    shot = f'<img alt="" loading="lazy" src="{where}.png">'
     bars = "".join(
         f'<rect x="{1000 * a / end:.1f}" width="{1000 * (b - a) / end:.1f}" height="12" '
         f'fill="{colour}"/>'
@@ -67,7 +96,7 @@ def _item(one: Mapping[str, Any], coloured: bool) -> str:
     told = f"{count} notes" if count > 1 else "1 note"
     notes = f'<span class="quiet">{told}</span>' if count else ""
     return (
-        f'<li><a href="{where}">{shot}{strip}<div class="text"><strong>{name}</strong>'
+        f'<li><a href="{where}.html">{shot}{strip}<div class="text"><strong>{name}</strong>'
         f"{html.escape(one['headline'])}, {looks.clock(end, end)} {notes}</div></a></li>"
     )
 

@@ -24,12 +24,17 @@
     maps        at (seconds), label, score (its chance): moments whose frames the page and the
                 picture show with what in them speaks for the label (Grad-CAM); none where the
                 model reads no frames, and a file from before there were any may lack the name
+    copy        the name of the video's copy beside this file; "" where there is none, and a file
+                from before it was told may lack the name
     card        what the page over all videos shows of this one; a part of the call's own memory
     made_from   what the file follows from; a call that would make it of the same finds it finished
 
-A number that is not finite stands as null. The CSV has a row for each step: start, end, a column
-for each name of each track (`joy`, `valence`; where two tracks share a name, `distribution_joy`),
-attention where there is one, and `leading`, the name that leads.
+While the files of a video are being written, format, version and copy stand here alone: so it is
+known whose they are. A number that is not finite stands as null.
+
+The CSV has a row for each step: start, end, a column for each name of each track (`joy`, `valence`;
+where two tracks share a name, `distribution_joy`), attention where there is one, and `leading`, the
+name that leads.
 """
 
 import csv
@@ -54,15 +59,20 @@ TEXTS = {
 NUMBERS = {"video": ("duration", "width", "height", "frame_rate"), "window": ("seconds", "stride")}
 
 
+def begun(copy: str = "") -> dict[str, Any]:
+    """What stands in the file's place until it is finished."""
+    return {"format": FORMAT, "version": VERSION, "copy": copy}
+
+
 def as_json(
     made: Timeline,
     card: Mapping[str, Any] | None = None,
     made_from: Mapping[str, Any] | None = None,
+    copy: str = "",
 ) -> dict[str, Any]:
     """The timeline as plain values, in the form above."""
     return {
-        "format": FORMAT,
-        "version": VERSION,
+        **begun(copy),
         "name": made.name,
         "video": dict(made.video),
         "model": dict(made.model),
@@ -137,6 +147,7 @@ def validate(found: Any, where: str = "prediction") -> None:
         for name in names:
             _hold(_is_number((found.get(part) or {}).get(name)), f"{part}.{name}", where)
     _hold(isinstance(found["video"].get("notes"), list), "video.notes", where)
+    _hold(isinstance(found.get("copy", ""), str), "copy", where)
     for part in ("card", "made_from"):
         _hold(isinstance(found.get(part), dict), part, where)
     edges = found.get("edges")

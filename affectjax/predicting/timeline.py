@@ -94,11 +94,17 @@ def step_edges(
 
 
 def nearest(edges: np.ndarray, starts: Sequence[float], length: float) -> np.ndarray:
-    """For each of n steps the window whose centre is nearest, [n]; windows are `length` long."""
+    """For each of n steps the window whose centre is nearest, [n]; windows are `length` long.
+
+    They are in order of time, and no three of them begin within `NEAR`.
+    """
     centre = (edges[1:] + edges[:-1]) / 2
     middle = np.asarray(starts, np.float64) + length / 2
-    # ties go to the earlier window, whatever rounding says
-    return np.abs(middle[None] - centre[:, None]).round(6).argmin(1)
+    after = np.searchsorted(middle, centre)
+    some = np.clip(after + np.array([[-2], [-1], [0]]), 0, len(middle) - 1)
+    # ties go to the earlier window, whatever rounding says: the last two may lie that close
+    best = np.abs(middle[some] - centre).round(6).argmin(0)
+    return some[best, np.arange(len(centre))]
 
 
 def lay(

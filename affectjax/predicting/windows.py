@@ -61,7 +61,8 @@ def chosen(
 ) -> Windows:
     """What the flags say; or as long as the clips that the model learned from, in eighths.
 
-    Where the model tells parts of a window apart, windows begin where parts begin.
+    Where the model tells parts of a window apart, windows begin where parts begin. They leave no
+    holes: a timeline says something of every moment.
     """
     longest = span(examples)
     if reads_films(examples):
@@ -78,12 +79,22 @@ def chosen(
     if longest is not None and seconds > longest + NEAR:
         raise UserError(
             f"a window of {seconds:g} s is longer than what the model reads at once",
-            mend=f"Say --window={longest:.4g} at most.",
+            mend=f"Say --window={_at_most(longest)}.",
+        )
+    if stride is not None and stride > seconds + NEAR:
+        raise UserError(
+            f"between windows of {seconds:g} s, one every {stride:g} s, there would be holes",
+            mend=f"Say --stride={_at_most(seconds)}.",
         )
     if stride is None:
         part = part_seconds(examples, seconds) or seconds / PARTS
         stride = max(LEAST, part * max(1, round(seconds / PARTS / part)))
     return Windows(seconds, min(stride, seconds))
+
+
+def _at_most(seconds: float) -> str:
+    """What a flag may say at most, rounded down so that it is not refused again."""
+    return f"{math.floor((seconds + NEAR) * 1000) / 1000:.12g} at most"
 
 
 def of_film(examples: Any, duration: float, steps: int, clips: int) -> Windows:

@@ -9,14 +9,13 @@ from typing import Any
 from affectjax import files
 from affectjax.errors import UserError
 from affectjax.media.files import said
-from affectjax.predicting import index, page, picture, schema
+from affectjax.predicting import index, ours, page, picture, schema
+from affectjax.predicting.ours import ENDINGS, INDEX, place
 from affectjax.predicting.run import Predictor
 from affectjax.predicting.timeline import Timeline
 from affectjax.predicting.videos import Video
 
-ENDINGS = (".html", ".csv", ".png", ".json")  # the last one says that the others stand
 BESIDE = {"JSON": ".json", "CSV": ".csv", "picture": ".png"}
-INDEX = "index.html"
 
 
 def basis(predictor: Predictor, source: str) -> dict[str, Any]:
@@ -66,35 +65,24 @@ def finished(out: pathlib.Path, video: Video, shared: dict[str, Any]) -> dict[st
 
 
 def write(out: pathlib.Path, video: Video, made: Timeline, shared: dict[str, Any]) -> dict:
-    """Write the video's files; gives the JSON."""
+    """Write the video's files, in whose way is none; gives the JSON, first begun and last whole."""
     target = {ending: place(out, video.name, ending) for ending in ENDINGS}
     target[".html"].parent.mkdir(parents=True, exist_ok=True)
-    target[".json"].unlink(missing_ok=True)
-    found = schema.as_json(made, index.card(made), made_from(video, shared))
+    copy = ours.copy(out, video) if shared["source"] == "copy" else None
+    copied = copy.name if copy is not None else ""
+    files.put(target[".json"], json.dumps(schema.begun(copied)))
+    if copy is not None:
+        files.copy(video.path, copy)
+    found = schema.as_json(made, index.card(made), made_from(video, shared), copied)
     beside = {what: page.address(target[ending], target[".html"])
               for what, ending in BESIDE.items()}  # fmt: skip
     up = html.escape(page.address(out / INDEX, target[".html"]))
     back = f'<a href="{up}">All videos</a>'
-    source = _source(out, video, target[".html"], shared["source"])
+    source = page.address(copy or video.path, target[".html"])
+    if shared["source"] == "embed":
+        source = page.embedded(video.path) or source
     files.put(target[".png"], picture.png(made))
     files.put(target[".csv"], schema.as_csv(made).encode())
     files.put(target[".html"], page.render(made, source, beside, back).encode())
     files.put(target[".json"], json.dumps(found, ensure_ascii=False, allow_nan=False).encode())
     return found
-
-
-def _source(out: pathlib.Path, video: Video, target: pathlib.Path, how: str) -> str:
-    """The video's address in its page."""
-    if how == "embed" and (found := page.embedded(video.path)) is not None:
-        return found
-    if how == "copy":
-        copy = place(out, video.name, video.path.suffix or ".video")
-        if copy != video.path:
-            files.copy(video.path, copy)
-        return page.address(copy, target)
-    return page.address(video.path, target)
-
-
-def place(out: pathlib.Path, name: str, ending: str) -> pathlib.Path:
-    """A file of a video; a point in the name is part of it."""
-    return out / (name + ending)

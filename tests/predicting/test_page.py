@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from affectjax.predicting import index, page
+from affectjax.predicting import index, page, picture
 from affectjax.predicting.timeline import Segment, Timeline, Track, with_segments
 from affectjax.predicting.windows import Windows
 from tests.predicting import exports
@@ -156,6 +156,7 @@ def test_the_index_leads_to_every_page_and_names_what_failed(chromium, video, tm
     (tmp_path / "b").mkdir()
     for each in made:
         write(tmp_path, each, "gone.webm")
+        (tmp_path / f"{each.name}.png").write_bytes(picture.png(each))
     # what the next call reads of it has been through JSON
     cards = json.loads(json.dumps([index.card(each) for each in made]))
     bad = {"/v/<bad>.mp4": "it is no video"}
@@ -164,6 +165,7 @@ def test_the_index_leads_to_every_page_and_names_what_failed(chromium, video, tm
         text = opened.run("document.body.innerText")
         assert "2 videos" in text and "/v/<bad>.mp4: it is no video" in text
         assert [name for name in NAMES if name not in text] == []
+        opened.wait("[...document.images].every(image => image.naturalWidth > 1000)")
         assert opened.errors == [] and opened.outside == []
         opened.click("li:nth-child(2) a strong")
         opened.wait("document.title == 'b/two & more'")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from affectjax import predict
 from affectjax.errors import BAD_INPUT, COMPLETE, REQUEUE
-from affectjax.predicting import schema
+from affectjax.predicting import index, ours, schema, writing
 from tests.predicting import exports
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -137,6 +137,112 @@ def test_copies_and_embedded_videos(export, folder, tmp_path):
     assert 'src="data:video/mp4;base64,' in (tmp_path / "in" / "mute.html").read_text()
 
 
+@pytest.mark.parametrize("ending", [*ours.ENDINGS, ".csv with page and picture"])
+def test_a_file_of_somebody_else_stays(ending, export, folder, tmp_path, capfd):
+    videos, words = tmp_path / "videos", b'[{"time": 1, "text": "so sad"}]'
+    shutil.copytree(folder / "deep", videos)
+    (videos / "film.mp4").write_bytes(b"no video" * 99)  # and it is not even looked at
+    for each in (ending,) if ending in ours.ENDINGS else (".html", ".csv", ".png"):
+        (videos / f"film{each}").write_bytes(words)
+    theirs = {path: path.read_bytes() for path in videos.iterdir()}
+    assert run(export, videos, videos) == 1
+    assert {path: path.read_bytes() for path in theirs} == theirs
+    assert sorted(set(times(videos))) == sorted(
+        ["index.html", *(f"mute.{end}" for end in ENDINGS), *(path.name for path in theirs)]
+    )
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"  {videos / 'film.mp4'}: {videos / 'film'}.")
+    assert last.endswith("is none of ours, and stays. Say another --out.")
+
+
+def test_a_file_that_comes_while_the_video_is_read_stays(export, folder, tmp_path, monkeypatch):
+    out, film = tmp_path / "out", folder / "deep" / "mute.mp4"
+    before = ours.in_the_way
+
+    def late(*given):
+        found = before(*given)
+        (out / "mute.csv").write_text("theirs")
+        return found
+
+    monkeypatch.setattr(ours, "in_the_way", late)
+    assert run(export, film, out) == 1
+    assert set(times(out)) == {"index.html", "mute.csv"}
+    assert (out / "mute.csv").read_text() == "theirs"
+
+
+def test_another_video_is_not_replaced_by_a_copy(export, folder, tmp_path, capfd):
+    out, other = tmp_path / "out", tmp_path / "mute.mp4"
+    shutil.copytree(folder / "deep", out)
+    exports.video(other, 2.0, sound=False)
+    theirs = (out / "mute.mp4").read_bytes()
+    assert run(export, other, out, page_video="copy") == 1
+    assert f"{out / 'mute.mp4'} is none of ours" in capfd.readouterr().err
+    assert set(times(out)) == {"index.html", "mute.mp4"}
+    # that very video needs no copy, and is none afterwards
+    assert run(export, out / "mute.mp4", out, page_video="copy") == COMPLETE
+    assert run(export, other, out, page_video="copy") == 1
+    assert (out / "mute.mp4").read_bytes() == theirs
+
+
+def test_a_copy_of_ours_is_made_again(export, folder, tmp_path):
+    film = tmp_path / "mute.mp4"
+    for seconds in (2.0, 3.0):
+        exports.video(film, seconds, sound=False)
+        assert run(export, film, tmp_path / "out", page_video="copy") == COMPLETE
+        assert (tmp_path / "out" / "mute.mp4").read_bytes() == film.read_bytes()
+
+
+@pytest.mark.parametrize("at", ["picture.png", "schema.as_csv"])
+def test_what_a_stopped_call_left_is_ours(at, export, folder, tmp_path, monkeypatch):
+    def stop(made):
+        if made.name == "mute":
+            raise KeyboardInterrupt
+        return draw(made)
+
+    module, name = at.split(".")
+    draw = getattr(getattr(writing, module), name)
+    places = [folder / "one.mp4", folder / "deep" / "mute.mp4", tmp_path]
+    with monkeypatch.context() as patched:
+        patched.setattr(f"affectjax.predicting.{at}", stop)
+        assert run(export, *places, page_video="copy") == REQUEUE
+    assert json.loads((tmp_path / "mute.json").read_text()) == schema.begun("mute.mp4")
+    assert [one["name"] for one in index.standing(tmp_path)] == ["one"]
+    assert 'href="one.html"' in (tmp_path / "index.html").read_text()
+    assert run(export, *places, page_video="copy") == COMPLETE
+    assert [one["name"] for one in index.standing(tmp_path)] == ["mute", "one"]
+
+
+def test_the_index_leads_to_all_that_stands(export, folder, tmp_path):
+    out = tmp_path / "out"
+    assert run(export, folder / "deep", out / "earlier") == COMPLETE
+    (out / "theirs.json").write_text("[1]")
+    assert run(export, folder / "one.mp4", out) == COMPLETE
+    cards = index.standing(out)
+    assert [one["name"] for one in cards] == ["earlier/mute", "one"]
+    assert {one["by"] for one in cards} == {f"cten ({export})"}
+    page = (out / "index.html").read_text()
+    addresses = re.findall(r'(?:href|src)="([^"]+[.](?:html|png))"', page)
+    assert addresses == ["earlier/mute.html", "earlier/mute.png", "one.html", "one.png"]
+    assert all((out / address).is_file() for address in addresses)
+    assert "data:image" not in page
+
+
+def test_an_index_of_somebody_else_stays(export, folder, tmp_path, capsys):
+    (tmp_path / "index.html").write_text("<h1>My home page</h1>")
+    assert run(export, folder / "deep", tmp_path) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert f"({tmp_path / 'index.html'}). Say another --out." in said and said.count("\n") == 1
+    assert times(tmp_path).keys() == {"index.html"}
+    assert (tmp_path / "index.html").read_text() == "<h1>My home page</h1>"
+
+
+def test_a_threshold_is_for_models_that_tell_attention(export, folder, tmp_path, capsys):
+    plain = exports.make(tmp_path / "plain", "danmaku").folder
+    assert run(plain, folder / "deep", tmp_path / "out", threshold=0.9) == BAD_INPUT
+    assert "danmaku tells no attention" in capsys.readouterr().err
+    assert run(export, folder / "deep", tmp_path / "out", threshold=0.9) == COMPLETE
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -148,6 +254,8 @@ def test_copies_and_embedded_videos(export, folder, tmp_path):
         (["EXPORT", "VIDEO", "--out=x", "--window=-3"], "Say 0.01 s or more"),
         (["EXPORT", "VIDEO", "--out=x", "--window=nan"], "Say 0.01 s or more"),
         (["EXPORT", "VIDEO", "--out=x", "--stride=1e-9"], "Say 0.01 s or more"),
+        (["EXPORT", "VIDEO", "--out=x", "--window=3", "--stride=20"], "Say --stride=3 at most"),
+        (["EXPORT", "VIDEO", "--out=x", "--weights=/nowhere"], "no extractor of this model takes"),
         (["EXPORT", "VIDEO", "--out=x", "--extractors=:x"], "cannot be imported"),
         (["EXPORT", "VIDEO", "--out=x", "--extractor-options={"], "is no JSON"),
         (["EXPORT", "VIDEO", "--out=x", '--extractor-options={"clip": {}}'], "other extractors"),
@@ -246,7 +354,9 @@ def test_stopped_by_a_signal_it_goes_on_where_it_was(export, folder, tmp_path):
     assert process.returncode == REQUEUE
     before = times(out)
     assert "11.json" not in before and not [name for name in before if "partial" in name]
-    finished = [name for name in before if name.endswith(".json")]
+    finished = [f"{one['name']}.json" for one in index.standing(out)]
+    page = (out / "index.html").read_text()
+    assert finished and re.findall(r'href="([0-9]+)[.]html"', page) == [n[:2] for n in finished]
     done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert done.returncode == COMPLETE
     after = times(out)

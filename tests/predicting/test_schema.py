@@ -35,7 +35,8 @@ def timeline(**more) -> Timeline:
 
 
 def test_everything_stands_in_the_file_and_comes_back():
-    found = schema.as_json(timeline(), {"a": 1}, {"b": 2})
+    found = schema.as_json(timeline(), {"a": 1}, {"b": 2}, "b.mp4")
+    assert found.items() >= schema.begun("b.mp4").items()
     again = schema.read(json.dumps(found, allow_nan=False), "here")
     assert again == found
     assert found["tracks"][0]["overall"] == pytest.approx([(0.75 * 2 + 0.1) / 3, 0.46666667])
@@ -58,6 +59,7 @@ CHANGES = {
     "attention": lambda f: f.update(attention=[1.0]),
     r"segments\[0\]": lambda f: f["segments"][0].update(end=1.0),
     "made_from": lambda f: f.pop("made_from"),
+    "copy": lambda f: f.update(copy=None),
 }
 
 
@@ -70,7 +72,8 @@ def test_what_is_not_as_promised_is_named(name):
 
 
 def test_any_file_that_is_something_else_is_refused():
-    for text in ("", "[1]", "null", '{"format": "affectjax.prediction"}'):
+    begun = json.dumps(schema.begun("film.mp4"))
+    for text in ("", "[1]", "null", '{"format": "affectjax.prediction"}', begun):
         with pytest.raises(UserError):
             schema.read(text, "here")
 

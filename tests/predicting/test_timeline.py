@@ -1,11 +1,14 @@
 """Windows laid on steps: against plain loops, and against the models' own intervals."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectjax import detection
+from affectjax.errors import UserError
 from affectjax.predicting import timeline
 from affectjax.predicting.timeline import Track
 from affectjax.predicting.windows import NEAR, Windows, chosen
@@ -48,6 +51,35 @@ def test_laying_is_what_plain_loops_do(duration, times, overlap, parts, seed):
             assert inside
             wanted = np.mean(inside, axis=0)
         np.testing.assert_allclose(found[step], wanted, rtol=1e-5, atol=1e-6)
+
+
+MICRO = 1_000_000  # times are counted, so that two windows are often equally near
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 150), st.integers(10_000, 9 * MICRO), st.sampled_from((1, 2, 3, 4, 8)),
+       st.integers(-2, 2), st.integers(1, 60))  # fmt: skip
+def test_the_nearest_window_is_the_first_of_the_nearest(strides, long, parts, odd, steps):
+    windows = Windows(long / MICRO, long / parts / MICRO)
+    # the last window may begin that close to the one before
+    duration = (long + long * strides // parts + odd) / MICRO
+    starts, length = windows.starts(duration), windows.length(duration)
+    middle = np.array(starts) + length / 2
+    for edges in (
+        timeline.step_edges(duration, windows, starts, None),
+        np.linspace(0, duration, steps + 1),
+    ):
+        far = np.abs(middle[None] - (edges[1:] + edges[:-1])[:, None] / 2).round(6)
+        np.testing.assert_array_equal(timeline.nearest(edges, starts, length), far.argmin(1))
+
+
+def test_a_long_film_takes_no_more_memory_than_its_steps():
+    starts = np.arange(4000.0)
+    tracemalloc.start()
+    found = timeline.nearest(np.arange(4001.0), starts, 1.0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**21 and (found == starts).all()
 
 
 @given(st.integers(1, 12), st.floats(0.1, 1), st.integers(0, 999))
@@ -117,4 +149,12 @@ class Seconds:
 def test_a_window_is_as_long_as_what_was_learned_from(examples, clip, wanted, stride):
     assert chosen(examples(), clip) == Windows(wanted, pytest.approx(stride))
     assert chosen(examples(), clip, 6.0, 2.5) == Windows(6.0, 2.5)
-    assert chosen(examples(), clip, 6.0, 100.0) == Windows(6.0, 6.0)
+    assert chosen(examples(), clip, 6.0, 6.0) == Windows(6.0, 6.0)
+
+
+def test_windows_with_holes_between_them_are_refused_with_the_largest_stride():
+    with pytest.raises(UserError, match="there would be holes. Say --stride=6 at most"):
+        chosen(Clips(), 8.0, 6.0, 20.0)
+    with pytest.raises(UserError, match="Say --stride=27.777 at most"):
+        chosen(Snippets(), 27.7777, None, 27.8)
+    assert chosen(Snippets(), 27.7777, None, 27.777).stride == 27.777
