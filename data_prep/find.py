@@ -2,12 +2,18 @@
 
 import os
 import pathlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from affectjax.errors import UserError
 from affectjax.media.files import VIDEOS, files, said
+from data_prep.comments import read
+from data_prep.comments.encoding import decode
 
 COMMENTS = ".xml .json .jsonl .ndjson .csv .tsv .pb .bin .so".split()
+LIKELY = (".xml", ".pb", ".bin", ".so")  # the others hold all sorts of things besides comments
+_HIGH = re.compile(rb"[\x80-\xff]+")
 
 
 def folder(path: str | os.PathLike | None, flag: str, what: str) -> pathlib.Path:
@@ -20,21 +26,27 @@ def folder(path: str | os.PathLike | None, flag: str, what: str) -> pathlib.Path
     return path.absolute()
 
 
-def videos(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """{path below root without its ending, "/" between: file}, by name; of two endings the first.
+def videos(root: pathlib.Path, named: Iterable[str] = ()) -> dict[str, pathlib.Path]:
+    """{path below root without its ending, "/" between: file}, by name.
 
-    Hidden files and folders are left out, and names that are not UTF-8: no record can hold them.
+    Of two endings the one that `named` has, names as a table writes them, else the first. Hidden
+    files and folders are left out, and names that are not UTF-8: no record can hold them.
     """
-    return _index(root, VIDEOS)
+    named = set(named)
 
+    def rank(path: pathlib.Path) -> tuple[bool, pathlib.Path]:
+        return named.isdisjoint((path.name, path.relative_to(root).as_posix())), path
 
-def _index(root: pathlib.Path, endings: Iterable[str]) -> dict[str, pathlib.Path]:
     found: dict[str, pathlib.Path] = {}
-    for path in sorted(files(root, endings)):
-        key = path.relative_to(root).with_suffix("").as_posix()
-        if said(key) == key:
+    for path in sorted(files(root, VIDEOS), key=rank):
+        if key := _key(path, root):
             found.setdefault(key, path)
     return dict(sorted(found.items()))
+
+
+def _key(path: pathlib.Path, root: pathlib.Path) -> str | None:
+    key = path.relative_to(root).with_suffix("").as_posix()
+    return key if said(key) == key else None
 
 
 def unnamed(root: pathlib.Path, endings: Iterable[str]) -> dict[str, str]:
@@ -64,22 +76,46 @@ def passed_over(taken: Iterable[str], root: pathlib.Path, endings: Iterable[str]
 def comments(names: Iterable[str], root: pathlib.Path) -> dict[str, pathlib.Path]:
     """{video's name: its comment file}: the same path below root, or the same bare name.
 
-    A bare name that stands twice below root belongs to nobody. `clip.danmaku.xml` is `clip`'s too.
+    A bare name that stands twice, below root or among the videos, belongs to nobody.
+    `clip.danmaku.xml` is `clip`'s too, and goes before `clip.xml`, and that before `clip.json`;
+    of several files the first that can be read is taken.
     """
-    files = _index(root, COMMENTS)
-    exact = {_bare(key): path for key, path in reversed(files.items())}
-    exact.update(files)
-    bare: dict[str, list[pathlib.Path]] = {}
-    for key, path in files.items():
-        bare.setdefault(_bare(key.rpartition("/")[2]), []).append(path)
+    names = list(names)
+    known, times = set(names), Counter(map(_last, names))
+    of: dict[str, list[pathlib.Path]] = {}
+    for path in sorted(files(root, COMMENTS), key=_likely):
+        if key := _key(path, root):
+            of.setdefault(key if key in known else _bare(key), []).append(path)
+    alike: dict[str, list[str]] = {}
+    for key in of:
+        alike.setdefault(_last(key), []).append(key)
     found = {}
     for name in names:
-        last = name.rpartition("/")[2]
-        if name in exact:
-            found[name] = exact[name]
-        elif len(bare.get(last, [])) == 1:
-            found[name] = bare[last][0]
+        last = _last(name)
+        if name in of:
+            found[name] = _readable(of[name])
+        elif times[last] == 1 and len(alike.get(last, [])) == 1:
+            found[name] = _readable(of[alike[last][0]])
     return found
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _likely(path: pathlib.Path) -> tuple[bool, bool, pathlib.Path]:
+    return _bare(path.stem) == path.stem, path.suffix.lower() not in LIKELY, path
+
+
+def _readable(paths: list[pathlib.Path]) -> pathlib.Path:
+    """The first comment file among them; where there is none, the first, for the report to name."""
+    for path in paths if len(paths) > 1 else ():
+        try:
+            read.read(path)
+            return path
+        except UserError:
+            pass
+    return paths[0]
 
 
 def _bare(name: str) -> str:
@@ -102,10 +138,10 @@ def match(wanted: Iterable[str], there: Mapping[str, pathlib.Path]) -> dict[str,
     there = {without_ending(key): path for key, path in reversed(there.items())} | dict(there)
     bare: dict[str, list[str]] = {}
     for key in there:
-        bare.setdefault(key.rpartition("/")[2], []).append(key)
+        bare.setdefault(_last(key), []).append(key)
     found = {}
     for name in wanted:
-        alike = bare.get(name.rpartition("/")[2], [])
+        alike = bare.get(_last(name), [])
         if name in there:
             found[name] = there[name]
         elif len(alike) == 1 and ("/" not in name or "/" not in alike[0]):
@@ -131,9 +167,11 @@ def annotation(request, names: Iterable[str], dataset: str, home: str) -> pathli
 def lines(path: pathlib.Path) -> list[str]:
     """The lines of a text file that are not empty; a byte order mark is left out."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = path.read_bytes().decode("latin-1")
+        data = path.read_bytes()
     except OSError as error:
         raise UserError(f"The file cannot be read: {error.strerror}", str(path)) from error
+    # Accents stand alone among letters; the characters of UTF-8 and GBK are of several bytes.
+    runs = _HIGH.findall(data)
+    accents = b"\0" not in data and 2 * sum(len(run) == 1 for run in runs) > sum(map(len, runs))
+    text = data.decode("latin-1") if accents else decode(data, Counter())
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -24,7 +24,8 @@ from data_prep import failures, items, job
 from data_prep.comments import tokenise
 from data_prep.plan import Said, Source
 
-VERSION = 1  # of what an item holds
+VERSION = 1  # of what an item of features holds
+READING = 2  # of how comments are read: what was read otherwise is read again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +239,7 @@ def cleaning_identity(cleaning: job.Cleaning) -> dict[str, Any]:
     from data_prep import lexicon
 
     return {
-        "item": VERSION,
+        "item": READING,
         "tokeniser": tokenise.settings(cleaning.tokeniser),
         "lexicon": lexicon.load(cleaning.lexicon).digest,
         "rules": dict(cleaning.rules),

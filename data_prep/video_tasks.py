@@ -81,6 +81,7 @@ def of_folder(videos: pathlib.Path, classes: Sequence[str], url: str = LOCAL) ->
     if not classes or len(set(classes)) < len(classes):
         raise UserError("the emotions cannot be told apart", "--classes", "Name each once.")
     known: dict[str, list[dict]] = {}
+    named = []
     if (videos / "clips.csv").is_file():
         for row in labelled.read(videos / "clips.csv"):
             if row["label"] not in classes:
@@ -90,8 +91,9 @@ def of_folder(videos: pathlib.Path, classes: Sequence[str], url: str = LOCAL) ->
                 what = f"{row['id']} has no end, and Label Studio wants one"
                 raise UserError(what, str(videos / "clips.csv"), "Fill in the column end.")
             known.setdefault(row["video"], []).append(row)
+            named.append(row["file"])
     tasks = []
-    for name, path in find.videos(videos).items():
+    for name, path in find.videos(videos, named).items():
         place = urllib.parse.quote(path.relative_to(videos).as_posix())
         task: dict[str, Any] = {"data": {"id": name, "video": url + place}}
         if name in known:

@@ -15,7 +15,7 @@ MANIFEST = "clips.csv"
 
 def sources(request: Request) -> tuple[list[Source], dict[str, str]]:
     """Every video that has a comment file, and for each of the others why it is skipped."""
-    there = find.videos(request.videos)
+    there = find.videos(request.videos, [name for name, _ in _rows(request)])
     if not there:
         mend = "Name the folder of the videos with --videos=DIR."
         raise UserError("no video is there", str(request.videos), mend)
@@ -36,9 +36,29 @@ def manifest(names: Iterable[str], request: Request) -> dict[str, str]:
 
     It says nothing where clips are split, not sources.
     """
+    path, rows = str(pathlib.Path(request.videos, MANIFEST)), _rows(request)
+    if not rows:
+        return {}
+    found: dict[str, str] = {}
+    for video, split in rows:
+        if not (video and split):
+            what = f"the line of {video or 'no video'} has no split"
+            raise UserError(what, path, "Give every source one split.")
+        name = find.without_ending(video)
+        if found.setdefault(name, split) != split:
+            what = f"{name} is of two splits, {found[name]} and {split}"
+            raise UserError(what, path, "Give every source one split.")
+    if missing := [name for name in names if name not in found]:
+        what = f"{len(missing)} sources are missing in the table: {', '.join(missing[:5])}"
+        raise UserError(what, path, "Add a line for each, or give the file another name.")
+    return {name: found[name] for name in names}
+
+
+def _rows(request: Request) -> list[tuple[str, str]]:
+    """(video, split) as the manifest writes them; none where there is none or it says nothing."""
     path = pathlib.Path(request.videos, MANIFEST)
     if not path.exists() or request.options.get("by") == "clip":
-        return {}
+        return []
     try:
         rows = list(csv.DictReader(io.StringIO("\n".join(find.lines(path)))))
     except csv.Error as error:
@@ -48,19 +68,7 @@ def manifest(names: Iterable[str], request: Request) -> dict[str, str]:
     if column is None or "split" not in rows[0]:
         mend = "Give it these, or give the file another name."
         raise UserError("The table has not the columns video and split", str(path), mend)
-    found: dict[str, str] = {}
-    for row in rows:
-        if not (row[column] and row["split"]):
-            what = f"the line of {row[column] or 'no video'} has no split"
-            raise UserError(what, str(path), "Give every source one split.")
-        name = find.without_ending(row[column])
-        if found.setdefault(name, row["split"]) != row["split"]:
-            what = f"{name} is of two splits, {found[name]} and {row['split']}"
-            raise UserError(what, str(path), "Give every source one split.")
-    if missing := [name for name in names if name not in found]:
-        what = f"{len(missing)} sources are missing in the table: {', '.join(missing[:5])}"
-        raise UserError(what, str(path), "Add a line for each, or give the file another name.")
-    return {name: found[name] for name in names}
+    return [(row[column], row["split"]) for row in rows]
 
 
 def divide(

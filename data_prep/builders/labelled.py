@@ -30,7 +30,9 @@ def plan(request: Request) -> Plan:
         raise UserError(f"the label {unknown[0]!r} is no class", str(path), mend)
     if not 0 < o["test"] < 1:
         raise UserError("the option test is a fraction", "--options")
-    sources, skipped = lists.sources(dict.fromkeys(row["video"] for row in rows), request.videos)
+    videos = dict.fromkeys(row["video"] for row in rows)
+    named = [row["file"] for row in rows]
+    sources, skipped = lists.sources(videos, request.videos, named=named)
     there = {source.name for source in sources}
     splits = _splits([row for row in rows if row["video"] in there], path, request)
     promised = {*splits.values(), *(row["split"] for row in rows if row["split"])}
@@ -72,7 +74,10 @@ def plan(request: Request) -> Plan:
 
 
 def read(path: pathlib.Path) -> list[dict]:
-    """A row a clip: id, video, group, split ("" for none), label, start, end (None: the end)."""
+    """A row a clip: id, video, file, group, split ("" for none), label, start, end (None: the end).
+
+    `file` is the video as the table writes it, maybe with its ending.
+    """
     mend = "It is a CSV with the columns video and label, a row a clip."
     if not path.is_file():
         raise UserError("the table of clips is missing", str(path), mend)
@@ -100,7 +105,7 @@ def read(path: pathlib.Path) -> list[dict]:
             raise UserError(f"{name!r} stands there twice", where, "Give each clip its own id.")
         ids.add(name)
         found.append(
-            {"id": name, "video": video, "group": row.get("group") or video,
+            {"id": name, "video": video, "file": row["video"], "group": row.get("group") or video,
              "split": row.get("split") or "", "label": row["label"], "start": start, "end": end}
         )  # fmt: skip
     return found

@@ -52,11 +52,17 @@ def check_classes(path: pathlib.Path, classes: Sequence[str]) -> None:
 
 
 def sources(
-    names: Iterable[str], videos: pathlib.Path, comments: Mapping[str, pathlib.Path] | None = None
+    names: Iterable[str],
+    videos: pathlib.Path,
+    comments: Mapping[str, pathlib.Path] | None = None,
+    named: Iterable[str] = (),
 ) -> tuple[list[Source], dict[str, str]]:
-    """The named videos that are there, and for each of the others why it is skipped."""
+    """The named videos that are there, and for each of the others why it is skipped.
+
+    `named` has them as their table writes them: of two endings it says which is meant.
+    """
     names = list(names)
-    there = find.videos(videos)
+    there = find.videos(videos, named)
     found = find.match(names, there)
     if not found:
         example = f" such as {names[0]!r}" if names else ""

@@ -4,7 +4,7 @@ A table (CSV, separated by comma, semicolon or tab) has a column `text` and, as 
 any, `id`, `group` (comments of one group stay in one split), `split`, and either `label` (names,
 several joined by `|`) or a column for each emotion with 1, 0 or nothing (unknown). A file without
 such a header is lines of a label, a separator and a text. A folder, or a file of a site's format,
-gives comments without labels.
+gives comments without labels; files of a folder that hold no comments are skipped and named.
 """
 
 import csv
@@ -12,6 +12,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -23,6 +24,10 @@ from data_prep.comments.encoding import decode
 KNOWN = ("id", "group", "split", "text", "label")
 JOIN = "|"  # between the labels of one comment
 LONGEST = 2_000  # characters; longer texts are payloads, not comments
+
+
+class NoComments(UserError):
+    """A file that holds no comments, whatever its ending."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +47,32 @@ def rows(path: str | os.PathLike, separator: str = "\t") -> tuple[list[Row], Cou
     path = pathlib.Path(path)
     notes: Counter[str] = Counter()
     if path.is_dir():
-        files = sorted(find.files(path, find.COMMENTS))
-        if not files:
-            raise UserError("no comment file is there", str(path), "Name a file, or their folder.")
-        found = [row for file in files for row in _of_file(file, file.stem, separator, notes)]
+        found = _of_folder(path, separator, notes)
     else:
         found = _of_file(path, path.stem, separator, notes)
     kept = [row for row in found if row.text and len(row.text) <= LONGEST]
     notes["empty texts"] += sum(not row.text for row in found)
     notes["texts too long"] += sum(len(row.text) > LONGEST for row in found)
     return kept, +notes
+
+
+def _of_folder(folder: pathlib.Path, separator: str, notes: Counter[str]) -> list[Row]:
+    """The comments of all files; ids are of the path, with its ending where two differ in it."""
+    found, skipped, stems = [], [], set()
+    for path in sorted(find.files(folder, find.COMMENTS)):
+        name = find.said(path.relative_to(folder).as_posix())
+        stem = name.removesuffix(path.suffix)
+        try:
+            found += _of_file(path, name if stem in stems else stem, separator, notes)
+            stems.add(stem)
+        except NoComments:
+            skipped.append(name)
+    if not stems:
+        raise UserError("no comment file is there", str(folder), "Name a file, or their folder.")
+    if skipped:
+        few = ", ".join(skipped[:5]) + ", ..." * (len(skipped) > 5)
+        print(f"skipped in {folder}: {len(skipped)} without comments ({few})", file=sys.stderr)
+    return found
 
 
 def _of_file(path: pathlib.Path, stem: str, separator: str, notes: Counter[str]) -> list[Row]:
@@ -66,7 +87,7 @@ def _of_file(path: pathlib.Path, stem: str, separator: str, notes: Counter[str])
         try:
             comments = read.read(data).comments
         except UserError as error:
-            raise UserError(error.what, str(path), error.mend) from None
+            raise NoComments(error.what, str(path), error.mend) from None
         return [Row(f"{stem}/{i}", said.text, stem) for i, said in enumerate(comments)]
     return _lines(text, separator, stem, str(path))
 
@@ -89,13 +110,13 @@ def _table(text: str, separator: str, names: list[str], stem: str, where: str) -
     if "label" in names:
         emotions = []
     found = []
-    table = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=separator)
+    table = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=separator, strict=True)
     try:
         next(table)
         for cells in table:
             if not cells:
                 continue
-            if len(cells) < len(names):
+            if len(cells) < len(names) or any(cells[len(names) :]):
                 what = f"A row has {len(cells)} cells, the header {len(names)}"
                 raise UserError(what, f"{where}, line {table.line_num}", "Quote texts with commas.")
             cell = dict(zip(names, (value.strip() for value in cells)))
@@ -113,7 +134,7 @@ def _table(text: str, separator: str, names: list[str], stem: str, where: str) -
                     cell.get("split", ""), labels, marks)
             )  # fmt: skip
     except csv.Error as error:
-        mend = "Save it as CSV again."
+        mend = "Save it as CSV again, with texts that hold quotes in quotes."
         raise UserError(f"The table cannot be read: {error}", where, mend) from error
     return found
 
@@ -135,7 +156,8 @@ def _lines(text: str, separator: str, stem: str, where: str) -> list[Row]:
         if not parted:
             mend = "Say the separator with --options, or give a table with the column `text`."
             what = f"A line has no {separator!r} between label and text"
-            raise UserError(what, f"{where}, line {number}", mend)
+            kind = UserError if found else NoComments
+            raise kind(what, f"{where}, line {number}", mend)
         labels = tuple(part.strip() for part in label.split(JOIN)) if label.strip() else None
         found.append(Row(f"{stem}/{len(found)}", " ".join(said.split()), labels=labels))
     return found

@@ -372,6 +372,8 @@ def test_a_table_beside_the_videos_says_the_splits(talked):
     (root / "clips.csv").write_text("\n".join(["video,split", *rows]))
     found = clips(plan("video_tsc", root, select=0), 120.0, said)
     assert {c.source for c in found["test"]} == {"f03", "f08"}
+    empty(root, "f00.mkv")  # comes first by its name, but the table says f00.mp4
+    assert plan("video_tsc", root).sources[0].video == str(root / "f00.mp4")
     (root / "clips.csv").write_text("video,split\nf00.mp4,train\nf00.mp4,test\n")
     with pytest.raises(UserError, match="f00 is of two splits"):
         clips(plan("video_tsc", root), 120.0, said)
@@ -421,3 +423,10 @@ def test_comments_are_found_beside_the_videos_or_in_their_folder(tmp_path):
     assert {name: str(path.relative_to(said)) for name, path in found.items()} == {
         "a/x": "a/x.xml", "c/y": "y.danmaku.xml", "z": "z.json",
     }  # fmt: skip
+
+
+def test_of_two_endings_the_one_that_the_table_names_is_taken(tmp_path):
+    videos = empty(tmp_path, "z.mkv", "z.mp4", "y.mkv", "y.mp4")
+    (videos / "clips.csv").write_text("video,label\nz.mp4,joy\ny,fear\n")
+    found = {source.name: source.video for source in plan("labelled", videos).sources}
+    assert pathlib.Path(found["z"]).name == "z.mp4" and pathlib.Path(found["y"]).suffix == ".mkv"

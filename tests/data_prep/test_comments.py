@@ -279,8 +279,10 @@ def test_json_is_read_as_far_as_it_goes():
         b"<i><d p='1,1,1'>" + b"&" * 1_000_000,
         b"<![CDATA[" * 100_000,
         b'[{"c": "1,' * 100_000,
+        b"<i>" + b'<d p="12.5">text</d>' * 100_000,
+        b'time,text\n1,"\n' + b"2,x\n" * 300_000,
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_hostile_files_end_soon(data):
     start = time.process_time()
@@ -295,6 +297,47 @@ def test_tables_say_which_rows_are_damaged():
     reading = read(b'"Text";"x";"Time"\r\n"a ""b""";1;2.5\r\nlost\r\n\r\nc;1;1\r\nd;1;soon')
     assert rows(reading) == [(1.0, "c"), (2.5, 'a "b"')]
     assert reading.notes == {"damaged rows": 1, "unreadable time": 1}
+
+
+def table(count, separator, **others):
+    """Rows of a table; `t7` gives the text at second 7 as it is written."""
+    lines = [f"{i}{separator}{others.get(f't{i}', f'text {i}')}" for i in range(count)]
+    return "\n".join([f"time{separator}text", *lines, ""]).encode()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "others",
+    [{"t7": '"wow'}, {"t7": '"'}, {"t7": '"wow" he said'}, {"t7": '"wow', "t30": 'so"'},
+     {"t7": '"wow', "t8": 'so"'}, {"t7": '"', "t8": '"'}, {"t49": '"wow'}],
+)  # fmt: skip
+def test_a_stray_quote_swallows_nothing(separator, others):
+    reading = read(table(50, separator, **others))
+    assert len(reading.comments) == 50 and 1 <= reading.notes["stray quotes"] <= len(others)
+    where, what = next(iter(others.items()))
+    assert reading.comments[int(where[1:])].text == what
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_that_are_quoted_as_they_should_be_read_as_before(separator):
+    texts = {
+        "t1": f'"a{separator}b"',
+        "t2": '"so ""good"""',
+        "t3": '"two\nlines\n3 of"',
+        "t4": '""',
+    }
+    reading = read(table(9, separator, **texts))
+    assert not reading.notes and [text for _, text in rows(reading)[:5]] == [
+        "text 0", " ".join(f"a{separator}b".split()), 'so "good"', "two lines 3 of", "",
+    ]  # fmt: skip
+
+
+def test_separators_in_a_text_without_quotes_belong_to_it_or_are_counted():
+    reading = read(b"time,text\n1,hello, world\n2,x\n")
+    assert rows(reading) == [(1.0, "hello, world"), (2.0, "x")]
+    assert reading.notes == {"unquoted separators": 1}
+    reading = read(b"text,time\nhello, 5,1\nx,2\ny,3,\n")
+    assert rows(reading) == [(2.0, "x"), (3.0, "y")] and reading.notes == {"damaged rows": 1}
 
 
 def test_comments_are_a_sequence():

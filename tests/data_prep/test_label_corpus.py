@@ -82,6 +82,34 @@ def test_comments_of_a_site_have_no_labels_yet(tmp_path):
     assert found == rows
 
 
+def test_a_folder_names_comments_by_their_paths_and_skips_what_holds_none(tmp_path, capsys):
+    xml = "<i><d p='1,1,25,0,0,0,0,1'>ha</d></i>"
+    for name in ("s1/ep1.xml", "s2/ep1.xml", "s2/ep1.csv", "s2/ep2.xml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("time,text\n1,so\n" if name.endswith(".csv") else xml)
+    for name in ("s1/ep1.info.json", "s2/ep2.json"):
+        (tmp_path / name).write_text('{"title": "a film"}')
+    (tmp_path / "clips.csv").write_text("video,split\ns1/ep1,train\n")
+    found, _ = texts.rows(tmp_path)
+    assert [(row.id, row.group) for row in corpus.unique(found)] == [
+        ("s1/ep1/0", "s1/ep1"), ("s2/ep1/0", ""), ("s2/ep1.xml/0", "s2/ep1.xml"),
+        ("s2/ep2/0", "s2/ep2"),
+    ]  # fmt: skip
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "3 without comments (clips.csv, s1/ep1.info.json" in said
+    with pytest.raises(UserError, match="holds no comments"):
+        texts.rows(tmp_path / "s1/ep1.info.json")
+    (tmp_path / "s1/bad.csv").write_text("text,label\na\n")
+    with pytest.raises(UserError, match="1 cells, the header 2"):
+        texts.rows(tmp_path)
+
+
+def test_a_folder_of_other_files_is_no_folder_of_comments(tmp_path):
+    (tmp_path / "ep1.info.json").write_text('{"title": "a film"}')
+    with pytest.raises(UserError, match="no comment file is there"):
+        texts.rows(tmp_path)
+
+
 def test_equal_texts_and_groups_stay_in_one_split():
     rng = np.random.default_rng(0)
     rows = [
@@ -109,6 +137,8 @@ def test_empty_and_endless_texts_are_counted(tmp_path):
         ("text,label\na,jyo\nb,joy\n", "Did you mean 'joy'"),
         ("text,joy\na,yes\n", "'yes' is no mark .*line 2"),
         ("text,label\na\n", "1 cells, the header 2"),
+        ("text,label\na, b,joy\n", "3 cells, the header 2"),
+        ('text,label\n"a,joy\nb,joy\n', "cannot be read"),
         ("text,text,label\na,b,c\n", "stands twice"),
         ("just a line\n", "no '.t' between label and text .*line 1"),
         ("id,text,label\n1,a,joy\n1,b,joy\n1,c,joy\n", "the id '1' stands 3 times"),
