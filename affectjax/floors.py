@@ -82,7 +82,7 @@ def _probe(x, z, targets, groups, widths) -> np.ndarray:
 
 def _chosen(x, targets, groups, widths) -> tuple[float, float]:
     """(width, ridge) by folds over groups; the middle of both where there are too few groups."""
-    every = max(1, -(-len(x) // CHOOSE_ON))
+    every = min(-(-len(x) // CHOOSE_ON), len(set(groups.tolist())))
     if every > 1:  # whole groups are left out, the same ones every time
         part = splits.by_group(groups, (1.0,) * every, 0)[0]
         x, targets, groups = x[part], targets[part], groups[part]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import config_dict
 
-from affectjax import configlib, export
+from affectjax import configlib, export, hosts
 from affectjax.backbones import catalogue, weights
 from affectjax.errors import UserError
 from affectjax.export import Export
@@ -67,6 +67,7 @@ def from_export(
         new["model_state"] = merge(
             state["model_state"], given.model_state, fresh, drop, str(given.folder)
         )
+    _say_unused(fresh, drop, state, (given.params, given.model_state), "export")
     if state["ema"]:
         new["ema"] = jax.tree.map(lambda leaf: leaf.copy(), params)
     return new
@@ -87,7 +88,7 @@ def from_networks(
     """
     if not folders:
         return state
-    new = dict(state)
+    new, held = dict(state), []
     for pair in folders:
         if not (isinstance(pair, list | tuple) and len(pair) == 2):
             mend = "Give pairs: (('sight', 'FOLDER'), ...)."
@@ -110,9 +111,11 @@ def from_networks(
             whole = new[key] if key == "params" else new[key][kind]
             arrays = {k: v for k, v in found.variables[kind].items() if k != "head"}
             given = {part: {"net": {"net": arrays}}}
+            held.append(given)
             merged = merge({part: whole[part]}, given, fresh, drop, str(folder), "network")
             whole = whole | merged
             new[key] = whole if key == "params" else new[key] | {kind: whole}
+    _say_unused(fresh, drop, state, held, "networks")
     if state["ema"]:
         new["ema"] = jax.tree.map(lambda leaf: leaf.copy(), new["params"])
     return new
@@ -168,6 +171,16 @@ def merge(
         return jax.device_put(value.astype(leaf.dtype), leaf.sharding)
 
     return jax.tree_util.tree_map_with_path(take, own)
+
+
+def _say_unused(fresh, drop, state: dict, given: Sequence, kind: str) -> None:
+    """One line for each pattern that no path has, of parameters or of what is beside them."""
+    trees = (state["params"], state["model_state"], *given)
+    names = [name for tree in trees for name in named_leaves(tree)]
+    for key, patterns in (("init_new", fresh), ("init_drop", drop)):
+        for pattern in patterns:
+            if not any(_matches(name, (pattern,)) for name in names):
+                hosts.say(f"train.{key}: {pattern!r} matches nothing in the {kind} or in the model")
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:

@@ -14,6 +14,8 @@ import time
 from affectjax import files
 from affectjax.data import tfrecord
 
+LARGEST = (2 - 2**-23) * 2.0**127  # of the finite float32
+
 
 class Log:
     """Writes on the first process; on the others every call does nothing."""
@@ -90,7 +92,7 @@ class Events:
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Append the values of one step."""
         summary = b"".join(
-            _field(1, _field(1, tag.encode()) + b"\x15" + struct.pack("<f", value))
+            _field(1, _field(1, tag.encode()) + b"\x15" + struct.pack("<f", _float32(value)))
             for tag, value in values.items()
         )
         self._append(b"\x10" + _varint(step) + _field(5, summary))
@@ -99,6 +101,11 @@ class Events:
         event = b"\x09" + struct.pack("<d", time.time()) + body
         with self.path.open("ab") as file:
             file.write(tfrecord.frame(event))
+
+
+def _float32(value: float) -> float:
+    """The nearest that a float32 can hold of a finite number; others stay as they are."""
+    return max(-LARGEST, min(LARGEST, value)) if math.isfinite(value) else value
 
 
 def _field(number: int, data: bytes) -> bytes:

@@ -19,6 +19,7 @@ from ml_collections import config_dict
 
 from affectjax import (
     assemble,
+    clock,
     configlib,
     hosts,
     initialise,
@@ -28,6 +29,7 @@ from affectjax import (
     update,
     weak_scaling,
 )
+from affectjax.data import full
 from affectjax.data.vocabulary import Vocabulary
 from affectjax.errors import UserError
 from affectjax.settings import Settings
@@ -146,13 +148,13 @@ def of_config(config: config_dict.ConfigDict, cpu_devices: int = 0, topology: st
         loss=dict(config.loss), seed=settings.seed, micro_batches=settings.micro_batches,
         ema=settings.ema, log_every=settings.log_every,
     )  # fmt: skip
+    flops = clock.work(model, full.batch(examples, settings.batch))
     compiled = step.lower(like, shapes(settings.batch, sharding.batch_sharding(mesh))).compile()
-    full = examples.train(_full_record(config), np.random.default_rng(0))
-    batch = {k: np.stack([v] * settings.batch) for k, v in full.items()}
-    flops = 3 * model.flops(batch)
+    giga = flops / 1e9
+    said = f"{giga:,.1f}" if giga >= 1 else f"{giga:.2g}"  # what is small is not nothing
     lines = [
         sharding.table(variables["params"], mesh),
-        f"batch {settings.batch}, {flops / 1e9:,.1f} GFLOP a step when every row is full",
+        f"batch {settings.batch}, {said} GFLOP a step when every row is full",
     ]
     if words:
         lines.append(f"vocabulary: words.cap, {len(words):,} entries")
@@ -182,30 +184,6 @@ def tpu_devices(topology: str) -> list[Any]:
             f"--topology={topology}",
             "Name a chip and the sides of a slice: v5e:4x4, v5p:2x2x2, v6e:8x8.",
         ) from error
-
-
-def _full_record(config: config_dict.ConfigDict) -> dict[str, Any]:
-    """A clip that fills every row of an example: the most that a step can have to do."""
-    given = config.examples.to_dict()
-    segments = config.model.get("segments", given.get("segments", 64))
-    rate = 1 / given.get("segment_seconds", 1.0)
-    record = {
-        "id": "full", "group": "full", "start": 0.0, "duration": segments / rate, "label": 0,
-        "features": {m: np.ones((segments, w), np.float16)
-                     for m, w in config.model.modalities.items()},
-        "rate": {m: rate for m in config.model.modalities},
-    }  # fmt: skip
-    if "comments" in given:
-        count = given["comments"]
-        length = max(1, min(given["tokens"] // count - 1, given["max_words"]))
-        emotional = np.arange(length) < max(1, given["masked"] // count)
-        record["comments"] = {
-            "word": [f"w{i}" for i in range(length)] * count,
-            "length": np.full(count, length, np.int32),
-            "time": (np.arange(count) % segments / rate).astype(np.float32),
-            "emotional": np.tile(emotional, count).astype(np.uint8),
-        }
-    return record
 
 
 def _computations(program: str) -> tuple[dict[str, list[str]], str]:

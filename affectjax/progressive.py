@@ -122,8 +122,16 @@ class progressive:
                 m: validation(finished[f"{own}/stages/alone-{m}"], config.checkpoint.best)
                 for m in sorted(config.model.modalities)
             }
+            if unknown := [m for m in score if math.isnan(score[m])]:
+                raise UserError(
+                    f"{config.checkpoint.best} of {', '.join(unknown)} alone is not known, and the "
+                    "modalities are ordered by it",
+                    f"{own}/stages/alone-{unknown[0]}",
+                    "Have it scored in every stage, by train.evaluate_every and data.validation, "
+                    "or say recipe.order; in another --workdir.",
+                )
             sign = 1 if config.checkpoint.mode == "min" else -1
-            return sorted(score, key=lambda m: (math.isnan(score[m]), sign * score[m]))
+            return sorted(score, key=lambda m: sign * score[m])
 
         return (lambda: self.order) if self.order else order
 
@@ -171,7 +179,8 @@ def together(names: Sequence[str], across: bool, tuned: Sequence[str]) -> Stage:
     """The one stage in which all learns but what is tuned; it is the last."""
     if not tuned:
         return Stage("", tuple(names), across=across)
-    fresh = (HEAD, "^intra/", "^inter/", "^inter_head/", "^statistics/")
+    along = ("^inter/", "^inter_head/") if across else ()
+    fresh = (HEAD, "^intra/", *along, "^statistics/")
     start = tuple(f"tune-{m}" for m in tuned)
     return Stage("", tuple(names), start, ("tuned",), fresh, (HEAD,), across=across)
 
@@ -197,6 +206,6 @@ def settings(config: config_dict.ConfigDict, stage: Stage, seed: int) -> config_
 
 
 def validation(result: dict, metric: str) -> float:
-    """A finished run's score on the validation part at the step that it exported."""
+    """A finished run's score on the validation part at the step that it exported; NaN: unknown."""
     score = result["validation"].get(metric)
     return math.nan if score is None else score

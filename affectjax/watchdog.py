@@ -3,6 +3,12 @@
 Every process leaves a sign of life in a folder that all of them see; the one whose sign is old, or
 whose step is behind, is the one that the others wait for. A process that fails leaves its error
 as its last sign, and those that fail because it has gone name it.
+
+A process that was itself suspended (SIGSTOP, then SIGCONT) is not taken to stand still: time in
+which not even the watching thread runs does not count. That holds for up to 1.5 times the limit
+and 5 s at a stretch. After that the timer kept for what holds the interpreter's lock ends the
+process as it wakes, with its stacks and a bare "Timeout": no process can hold that timer back while
+it is suspended. The others never count it as suspended: they wait no longer than their own limit.
 """
 
 import contextlib
@@ -30,7 +36,8 @@ class Watchdog:
     def __init__(self, folder: pathlib.Path, seconds: float, process: int = 0, processes: int = 1):
         self.folder, self.seconds = pathlib.Path(folder), seconds
         self.process, self.processes = process, processes
-        self._at, self._step, self._since = "start", -1, time.time()
+        self._suspended = 0.0  # seconds, written by the watching thread alone
+        self._at, self._step, self._since = "start", -1, self._now()
         self._over, self._ended = threading.Event(), ""
         self._watcher = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         if seconds:
@@ -40,7 +47,7 @@ class Watchdog:
 
     def beat(self, at: str, step: int) -> None:
         """The process has moved: it is now at this, of this step."""
-        self._at, self._step, self._since = at, step, time.time()
+        self._at, self._step, self._since = at, step, self._now()
         if self.seconds:
             self._rearm()
 
@@ -48,6 +55,7 @@ class Watchdog:
         """Watch no more, and leave no sign but that of a failure."""
         self._over.set()
         if self.seconds:
+            self._watcher.join()  # it would set the timer again
             faulthandler.cancel_dump_traceback_later()
             if not self._ended:
                 with contextlib.suppress(OSError):
@@ -87,11 +95,22 @@ class Watchdog:
         limit = 1.5 * self.seconds + 5
         faulthandler.dump_traceback_later(limit, exit=True, file=sys.__stderr__)
 
+    def _now(self) -> float:
+        """Seconds of a clock that stands still while the process is suspended."""
+        return time.monotonic() - self._suspended
+
     def _watch(self) -> None:
-        while not self._over.wait(min(PERIOD, self.seconds / 5)):
+        period = min(PERIOD, self.seconds / 5)
+        began = time.monotonic()
+        while not self._over.wait(period):
+            self._rearm()
+            late = time.monotonic() - began - period
+            if late > period:  # further than a busy machine makes it
+                self._suspended += late
             self._leave_sign()
-            if time.time() - self._since > self.seconds:
+            if self._now() - self._since > self.seconds:
                 self._end()
+            began = time.monotonic()
 
     def _end(self) -> None:
         print(

@@ -66,7 +66,7 @@ BASE = {
         "epochs": 50.0,
         "evaluate_every": 80,  # about an epoch
         "init_from": ".runs/tam_pretrain/export",
-        "init_new": ("^head/", "standardise_target/"),
+        "init_new": ("^head/",),
         "init_drop": ("^decoder/",),
     },
     "data": {"validation": 0.15},
@@ -171,4 +171,7 @@ def get_config(arg: str = ""):
     given = [name for name in (arg or "").split(",") if name]
     ordered = [name for name in VARIANTS if name in given]
     unknown = [name for name in given if name not in VARIANTS]
-    return configlib.build(BASE, VARIANTS, ",".join(ordered + unknown))
+    config = configlib.build(BASE, VARIANTS, ",".join(ordered + unknown))
+    if config.model.task == "values" and config.train.init_from:
+        config.train.init_new += ("standardise_target/",)  # of the values, not of comments
+    return config

@@ -40,6 +40,7 @@ def test_every_bound_is_of_a_key_that_exists():
         ("model.dropout", 1.0), ("model.heads", 0), ("optim.learning_rate", float("nan")),
         ("examples.comment_lag", float("nan")), ("train.epochs", float("inf")),
         ("loss.word", -1.0), ("optim.rules", ("fusion", 0.0)),
+        ("optim.rules", (("^head/", "0"),)), ("optim.rules", (("^head/", None),)),
     ],
 )  # fmt: skip
 def test_a_number_out_of_bounds_names_its_key(key, value):

@@ -130,6 +130,15 @@ def test_missing_modalities_and_unknown_labels_are_not_faked():
         np.testing.assert_array_equal(scores, without[name])
 
 
+def test_a_large_training_set_of_few_groups_is_cut_into_no_more_parts_than_groups(monkeypatch):
+    random = np.random.default_rng(8)
+    (train, label), (test, _) = clips(random, 120), clips(random, 10)
+    monkeypatch.setattr(floors, "CHOOSE_ON", 40)
+    for count in (1, 2):
+        found = floors.of_classes(train, label, [f"film{i % count}" for i in range(120)], test, 3)
+        assert np.isfinite(found["RBF probe"]).all()
+
+
 def test_one_group_alone_is_fitted_without_a_search():
     random = np.random.default_rng(7)
     train, label = clips(random, 30)

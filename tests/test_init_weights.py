@@ -1,12 +1,14 @@
 """Converted networks as the start of a run from frames: what is taken, left and refused."""
 
+import pathlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import config_dict
 
-from affectjax import initialise
+from affectjax import export, initialise
 from affectjax.backbones import weights
 from affectjax.errors import UserError
 from affectjax.models.vaanet import VAANet
@@ -69,6 +71,23 @@ def test_both_networks_start_from_their_folders(folders):
     for name in ("head", "attention", "map"):  # the rest is as it was
         assert not any(leaf.any() for leaf in jax.tree.leaves(found["params"][name]))
     assert not any(leaf.any() for leaf in jax.tree.leaves(state["params"]))
+
+
+def test_a_pattern_that_matches_nothing_is_told(folders, capsys):
+    """Parameters and what is beside them count together, and so do the model and what is given."""
+    model, state = section()
+    given = {k: jax.tree.map(np.asarray, state[k]) for k in ("params", "model_state")}
+    made = export.Export(pathlib.Path("run"), None, {}, **given, vocabulary=None)
+    fresh = ("^heads/", "^head/", "^batch_stats/sound/")
+    initialise.from_export(state, made, fresh, drop=("^decoder/",))
+    assert capsys.readouterr().out.splitlines() == [
+        "train.init_new: '^heads/' matches nothing in the export or in the model",
+        "train.init_drop: '^decoder/' matches nothing in the export or in the model",
+    ]
+    pairs = [("sound", folders["sound"][0])]
+    initialise.from_networks(state, model, pairs, (*FRESH, "^sounds/"))
+    said = "train.init_new: '^sounds/' matches nothing in the networks or in the model\n"
+    assert capsys.readouterr().out == said
 
 
 def test_no_folders_change_nothing():

@@ -1,6 +1,7 @@
-"""The plan counts what small programs are known to exchange."""
+"""The plan counts what small programs are known to exchange, and the work of every config."""
 
 import importlib.util
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,11 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from affectjax import plan, sharding
+from affectjax import assemble, clock, plan, sharding
+from affectjax.data import full
+from affectjax.data.vocabulary import Vocabulary
 from affectjax.errors import UserError
+from configs import cten, danmaku, danmaku_comments, lstc, tam_finetune, tam_pretrain, vaanet
 
 
 @pytest.fixture
@@ -124,10 +128,62 @@ def test_one_device_exchanges_nothing():
     assert "none" in plan.text(plan.report(compiled, mesh))
 
 
+def work(config) -> float:
+    """FLOPs of a step of a config when every row is full, as the plan counts them."""
+    words = None
+    if assemble.reads_comments(config):
+        words = Vocabulary.build((f"w{i}", 1, 1) for i in range(config.words.cap))
+    model, examples = assemble.model(config, words), assemble.examples(config, words)
+    return clock.work(model, full.batch(examples, config.train.batch))
+
+
+# The networks of these are large, and the compiler takes seconds to count their work.
+LARGE = ("frames", "frozen", "unfrozen", "resample", "release", "release_frames")
+MORE = {cten: ("ekman6,detection", "tiny,detection"), lstc: ("small,arousal,tuned",),
+        vaanet: ("tiny,vs", "tiny,at"), danmaku_comments: ("small,bert",)}  # fmt: skip
+CONFIGS = (tam_pretrain, tam_finetune, vaanet, cten, lstc, danmaku, danmaku_comments)
+
+
+@pytest.mark.parametrize("module", CONFIGS)
+def test_a_full_step_of_every_variant_is_work(module):
+    large = LARGE if module in (vaanet, cten) else ()
+    names = {"", *module.VARIANTS, *MORE.get(module, ())} - set(large)
+    found = {name: work(module.get_config(name)) for name in names}
+    assert min(found.values()) > 0, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [vaanet, cten])
+def test_a_full_step_from_frames_is_work_of_its_networks(module):
+    small = work(module.get_config("tiny"))
+    for name in set(LARGE) & set(module.VARIANTS) - {"release" if module is cten else ""}:
+        assert work(module.get_config(name)) > 100 * small
+
+
+def test_the_plan_of_labelled_comments_has_work_in_it():
+    told = plan.of_config(danmaku_comments.get_config("small"))
+    assert float(re.search(r"([\d.]+) GFLOP a step", told)[1]) > 0, told
+
+
+def test_the_work_is_counted_before_anything_is_compiled(monkeypatch):
+    def fails(model, batch):
+        raise UserError("counted")
+
+    monkeypatch.setattr(clock, "work", fails)
+    monkeypatch.setattr(jax.stages.Lowered, "compile", lambda *_: pytest.fail("compiled"))
+    with pytest.raises(UserError, match="counted"):
+        plan.of_config(lstc.get_config("small,intra"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module, name", [(lstc, "small,intra"), (cten, "small,detection")])
+def test_the_plan_of_films_and_of_detection(module, name):
+    told = plan.of_config(module.get_config(name))
+    assert "PREDICTION of weak scaling" in told, told
+
+
 @pytest.mark.slow
 def test_the_plan_of_a_config():
-    from configs import tam_pretrain
-
     config = tam_pretrain.get_config("small")
     config.mesh.fsdp, config.mesh.tensor = 2, 2
     told = plan.of_config(config)
@@ -145,8 +201,6 @@ def test_a_tpu_without_its_compiler_is_told(monkeypatch):
 @pytest.mark.slow
 def test_the_plan_for_a_tpu_that_is_not_at_hand():
     pytest.importorskip("libtpu", reason="it compiles for TPUs")
-    from configs import tam_pretrain
-
     config = tam_pretrain.get_config("small")
     config.mesh.fsdp = 2
     told = plan.of_config(config, topology="v5e:2x2")

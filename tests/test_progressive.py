@@ -112,10 +112,13 @@ def test_no_modality_is_one_line(config):
         recipes.of(config).next_run(config, {})
 
 
-def test_an_undefined_score_comes_last(config, tmp_path):
-    config.checkpoint.best, config.checkpoint.mode = "loss/target", "max"
-    seen, _ = walk(config, tmp_path, ALONE | {"audio": None})
-    assert [*seen][3:5] == ["seed-0/stages/add-2-scene", "seed-0/stages/add-3-audio"]
+@pytest.mark.parametrize("score", [None, float("nan")])
+def test_a_modality_without_a_score_has_no_place_in_the_order(config, tmp_path, score):
+    with pytest.raises(UserError, match="of audio alone is not known.*train.evaluate_every"):
+        walk(config, tmp_path, ALONE | {"audio": score})
+    config.checkpoint.best = "pcc"  # of none of them
+    with pytest.raises(UserError, match="pcc of audio, expression, scene alone"):
+        walk(config, tmp_path)
 
 
 def test_arousal_ends_with_the_whole_and_its_moving_average(tmp_path):
@@ -156,6 +159,7 @@ def test_all_at_once_is_one_stage_after_what_is_tuned(tmp_path):
     seen, _ = walk(lstc.get_config("small,arousal,tuned,baseline2"), tmp_path)
     assert [*seen] == ["seed-0/stages/tune-action", "seed-0"]
     assert seen["seed-0"].config.model.frozen == ("tuned",)
+    assert seen["seed-0"].config.train.init_new == ("^head/", "^intra/", "^statistics/")
     assert seen["seed-0"].init_from == str(tmp_path / "seed-0/stages/tune-action/export")
 
 

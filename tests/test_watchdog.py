@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,21 @@ def test_a_process_that_holds_the_interpreter_is_ended_all_the_same(tmp_path):
     )
     assert status == 1 and took < 40
     assert "holds_the_lock" in said
+
+
+def test_a_process_that_was_suspended_is_not_taken_to_stand_still(tmp_path):
+    code = (
+        "import time\nfrom affectjax.watchdog import Watchdog\n"
+        f"dog = Watchdog({str(tmp_path)!r}, 3.0)\nprint('up', flush=True)\n"
+        "time.sleep(.5)\ntime.sleep(1.5)\ndog.close()"
+    )
+    job = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                           stderr=subprocess.PIPE, env={"PYTHONPATH": str(ROOT)})  # fmt: skip
+    job.stdout.readline()
+    job.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    job.send_signal(signal.SIGCONT)
+    assert (job.communicate(timeout=60)[1], job.returncode) == ("", 0)
 
 
 def test_a_process_that_moves_is_left_alone_and_leaves_no_sign(tmp_path):

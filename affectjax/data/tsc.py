@@ -78,6 +78,13 @@ class CommentExamples:
         """An example that counts for nothing: padding, or the place of a bad record."""
         return {key: np.zeros(shape, dtype) for key, (shape, dtype) in self.spec().items()}
 
+    def full(self) -> dict[str, np.ndarray]:
+        """What of a full row is not ones: comments of equal length, as long as there is room."""
+        tokens, comments, _ = self.limits
+        each = max(2, min(tokens // comments, self.max_words + 1))  # its mark and its words
+        comment = np.arange(tokens) // each + 1
+        return {"token_comment": np.where(comment <= comments, comment, 0).astype(np.int32)}
+
     def train(self, record: Mapping, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """A random window; of its comments as many as fit one row, sampled when not all do."""
         first = alignment.window_start(self._count(record), self.segments, rng)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from affectjax.data import full
 from affectjax.errors import UserError
 from affectjax.report.runs import Run
 
@@ -48,6 +49,5 @@ def _flops(run: Run) -> float | None:
     if assemble.reads_comments(config):  # what one clip takes depends on how much was said
         return None
     model = assemble.model(config, None)
-    spec = assemble.examples(config, None).spec()
-    full = {key: np.ones((1, *shape), dtype) for key, (shape, dtype) in spec.items()}
-    return float(model.flops(full)) if hasattr(model, "flops") else None
+    one = full.batch(assemble.examples(config, None), 1)
+    return float(model.flops(one)) if hasattr(model, "flops") else None

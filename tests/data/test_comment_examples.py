@@ -27,7 +27,7 @@ def test_text_and_targets_survive_the_record():
     found = record("太  好看 了!", 1, np.nan, 0)
     assert comment_targets.text(found) == "太 好看 了!"
     np.testing.assert_array_equal(comment_targets.targets(found, [2, 0, 1]), [0, 1, np.nan])
-    bare = {"id": "full", "features": {}}  # no comment, no label: what a plan is made with
+    bare = {"id": "full", "features": {}}  # no comment, no label
     assert comment_targets.text(bare) == "" and np.isnan(comment_targets.targets(bare, [0])).all()
     assert comment_targets.text(record("", 0, 0, 0)) == ""
 

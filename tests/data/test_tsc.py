@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectjax.data import alignment
+from affectjax.data import alignment, full
 from affectjax.data.tsc import MASKINGS, CommentExamples
 from affectjax.data.vocabulary import MASK, PAD, SPECIALS, START, UNKNOWN, Vocabulary
 from affectjax.errors import BadRecord, UserError
@@ -335,6 +335,25 @@ def test_long_comments_are_counted_not_cut():
     examples = make_examples(max_words=6)
     assert examples.count(record)["too_long"] == 1
     assert not examples.train(record, np.random.default_rng(0))["tokens"].any()
+
+
+@pytest.mark.parametrize(("tokens", "each"), [(20, 3), (50, 7), (9, 2)])
+def test_a_full_example_is_one_of_a_clip_that_has_no_room_left(tokens, each):
+    examples = make_examples(tokens=tokens)
+    count = min(6, tokens // each)
+    record = make_record(1, duration=4.0)  # which fits one window
+    record["comments"] = {
+        "word": ["w1"] * count * (each - 1),
+        "length": np.full(count, each - 1, np.int32),
+        "time": np.ones(count, np.float32),
+        "emotional": np.tile(np.arange(each - 1) == 0, count).astype(np.uint8),
+    }
+    given, made = examples.train(record, np.random.default_rng(0)), full.batch(examples, 2)
+    for one in made["token_comment"][:, : count * each]:
+        np.testing.assert_array_equal(one, given["token_comment"][: count * each])
+    for key, (shape, dtype) in examples.spec().items():
+        assert made[key].shape == (2, *shape) and made[key].dtype == dtype
+        assert made[key].all() or key == "token_comment"
 
 
 def test_mistakes_are_named():
