@@ -1,12 +1,14 @@
 """A soak: N processes are killed at random for an hour, and end with the undisturbed weights.
 
-    python -m tests.soak [--minutes=60] [--processes=4] [--every=180] [--seed=0]
+    python -m tests.soak [--minutes=60] [--processes=4] [--every=180] [--step=2] [--seed=0]
+                         [--out=DIR]
 
 One undisturbed run, then the same run under kills: after a random time of about `--every` seconds a
 random process gets SIGKILL, SIGTERM or SIGSTOP (which the watchdog finds), and the job is started
-again, as a launcher does. After `--minutes` it is left in peace to its end. Prints one line an
-event, and at the end whether every leaf of the state is the same, bit for bit; exit status 0 if so.
-A step is made to last `--step` seconds, so that a small model trains for the whole time.
+again, as a launcher does. Each of its steps is made to last `--step` seconds, so that they cannot
+all be made in `--minutes`; after these the rest is made in peace and at full speed. Prints one line
+an event, and at the end whether every leaf of the state is the same, bit for bit; exit status 0 if
+so. An undisturbed run that stands in `--out` already is not made again.
 """
 
 import argparse
@@ -36,8 +38,9 @@ def arguments():
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--every", type=float, default=180, help="seconds between faults, about")
-    parser.add_argument("--step", type=float, default=0.5, help="seconds that a step lasts")
+    parser.add_argument("--step", type=float, default=2.0, help="seconds that a step lasts")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=pathlib.Path, help="a temporary folder if unset")
     return parser.parse_args()
 
 
@@ -74,28 +77,30 @@ def wait(job: subprocess.Popen, seconds: float) -> int | None:
 def main() -> int:
     a = arguments()
     rng = random.Random(a.seed)
-    place = pathlib.Path(tempfile.mkdtemp(prefix="soak-"))
+    place = (a.out or pathlib.Path(tempfile.mkdtemp(prefix="soak-"))).absolute()
     data = sample.prepare(place / "sample", "quick", 0)
-    # Half of the time goes into starts and stops; the rest of the steps runs in peace.
-    steps = max(40, round(a.minutes * 60 / a.step / 2))
+    steps = max(40, round(a.minutes * 60 / a.step))
     print(f"{steps} steps of {a.processes} processes, in {place}", flush=True)
     if start(a, place / "whole", data, steps, 0.0).wait() != 0:
         print((place / "whole.log").read_text()[-3000:])
         return 1
     began, counts = time.time(), dict.fromkeys((s.name for s in SIGNALS), 0)
     while True:
-        job = start(a, place / "soaked", data, steps, a.step)
         left = a.minutes * 60 - (time.time() - began)
-        code = wait(job, max(1.0, min(left, rng.uniform(0.3, 1.7) * a.every)))
-        if code is None and time.time() - began < a.minutes * 60:
-            number, victims = rng.choice(SIGNALS), members(job)
+        job = start(a, place / "soaked", data, steps, a.step if left > 0 else 0.0)
+        code = wait(job, max(1.0, min(left, rng.uniform(0.3, 1.7) * a.every)) if left > 0 else 1e9)
+        if code is None:
+            last = time.time() - began >= a.minutes * 60  # then it ends in good order
+            number = signal.SIGTERM if last else rng.choice(SIGNALS)
+            while not (victims := members(job)) and job.poll() is None:
+                time.sleep(0.2)  # they are still starting
             if victims:
                 os.kill(victim := rng.choice(victims), number)
                 counts[number.name] += 1
                 done = checkpoint.steps(place / "soaked" / "checkpoints")[-1:]
                 print(f"{time.time() - began:6.0f} s  {number.name} to one of {len(victims)} "
                       f"(pid {victim}), checkpoints up to {done}", flush=True)  # fmt: skip
-        code = wait(job, 1e9 if code is None and left <= 0 else 600)
+            code = wait(job, 600)
         if code is None or code not in EXPECTED:
             print(f"the job hangs, or ended with {code}")
             os.killpg(job.pid, signal.SIGKILL)
