@@ -82,6 +82,12 @@ def fill(plain: dict) -> config_dict.ConfigDict:
     return config
 
 
+def defaults(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
+    """The config of the same names that says nothing else."""
+    named = {s: {"name": config[s].name} if "name" in config[s] else {} for s in config}
+    return fill(named)
+
+
 def signature_of(path: str) -> tuple[dict, dict]:
     """({argument: default or empty}, {argument: type}) of the constructor at 'module:name'."""
     module, name = path.split(":")

@@ -50,7 +50,9 @@ def claim(workdir: pathlib.Path, config, asked: Mapping[str, Any] | None = None)
     path = workdir / "config.json"
     begun = any(workdir.rglob("checkpoints/*/host")) or any(workdir.rglob("result.json"))
     if path.exists() and begun:  # a run that never got to a checkpoint binds nobody
-        before, now = read(path), json.loads(json.dumps(bound(config)))
+        now, usual = _plain(bound(config)), _plain(bound(configlib.defaults(config)))
+        # What an earlier version did not know yet was as its default is.
+        before = {k: usual[k] for k in now if k in usual} | read(path)
         differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
         if differing:
             key = "data.dir" if "data.dir" in differing else differing[0]
@@ -96,6 +98,10 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError):
         pass
     raise UserError("a file of the run is damaged", str(path), "Remove it; the run then goes on.")
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(values))
 
 
 def _moves(key: str) -> bool:

@@ -260,6 +260,19 @@ def test_what_chooses_the_weights_binds_and_where_they_are_kept_does_not(
     assert small(folder, f"--workdir={again}", *SAME, "--config.checkpoint.keep=1") == COMPLETE
 
 
+def test_a_run_of_an_earlier_version_goes_on(folder, trained, tmp_path, capsys):
+    """Its config lacks the keys that are new since; they were as their defaults are."""
+    again = copy_of(trained, tmp_path)
+    told = json.loads((again / "config.json").read_text())
+    for key in ("data.apart", "checkpoint.best", "checkpoint.mode"):
+        del told[key]
+    (again / "config.json").write_text(json.dumps(told))
+    assert small(folder, f"--workdir={again}", *SAME) == COMPLETE
+    words = (*SAME, "--config.data.apart=0.5")
+    assert small(folder, f"--workdir={again}", *words) == BAD_INPUT
+    assert "data.apart is 0.5 here and 0.0 there" in capsys.readouterr().err
+
+
 def test_a_vocabulary_binds_nobody_before_there_is_a_checkpoint(folder):
     first = ("--config.train.batch=6", "--config.train.micro_batches=4")  # refused late
     assert small(folder, *first, "--config.train.steps=1", "--workdir=run") == BAD_INPUT
