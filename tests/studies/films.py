@@ -1,6 +1,7 @@
 """Do the claims of `lstc` hold on the sample's films, and do they go with what was planted?
 
     python -m tests.studies.films [--out=DIR] [--corpora=5] [--steps=120] [--hidden=32]
+                                  [--worlds="as planted" "independent clips" "narrow features"]
 
 On each corpus, at the paper's widths of features: modalities one after the other against all at
 once (Baseline 1) and late averaging (Baseline 2), each clip by itself; valence across 4 clips
@@ -244,6 +245,7 @@ def main() -> None:
     parser.add_argument("--corpora", type=int, default=5)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
     a = parser.parse_args()
     changes = {
         "train.steps": a.steps, "train.evaluate_every": max(a.steps // 5, 1),
@@ -254,7 +256,7 @@ def main() -> None:
     sizes = {PLANTED: "study", APART: "study", THIN: "narrow"}
     jax.config.update("jax_compilation_cache_dir", str((a.out / "compiled").absolute()))
     table = []
-    for found in rows(a.out / f"{a.steps}-{a.hidden}", a.corpora, changes, sizes):
+    for found in rows(a.out / f"{a.steps}-{a.hidden}", a.corpora, changes, sizes, a.worlds):
         table += found
         plain = [{k: v if v == v else None for k, v in row.items()} for row in table]
         (a.out / "rows.json").write_text(json.dumps(plain, indent=1))
