@@ -43,7 +43,10 @@ def convert(
 ) -> int:
     """Read, convert and write one checkpoint as an export; gives how many numbers it has."""
     folder = pathlib.Path(out)
-    if folder.exists() and not (folder / "config.json").is_file() and any(folder.iterdir()):
+    if positive and name == "cten":
+        raise UserError("cten has no use for polarities", "--positive", "Leave it out.")
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not export.stands(folder):
         raise UserError("There is something else already", out, "Name another --out.")
     arrays, _, digests = checkpoint_files.read(pathlib.Path(checkpoint))
     state = State(arrays, checkpoint)
@@ -154,7 +157,7 @@ def names_of(
         if count not in CLASSES:
             what = f"The checkpoint has {count} classes, and nobody says which"
             raise UserError(what, where, "Name them in its order: --classes=joy,fear,...")
-        return CLASSES[count], POSITIVE[count]
+        classes, positive = CLASSES[count], positive or POSITIVE[count]
     if len(classes) != count or len(set(classes)) != count:
         what = f"--classes names {len(set(classes))} classes, the checkpoint has {count}"
         raise UserError(what, where)

@@ -199,6 +199,16 @@ def load(folder) -> Export:
     )
 
 
+def stands(folder: pathlib.Path) -> bool:
+    """Whether an export lies there, sound or not, so that a new one may replace it."""
+    try:
+        about = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError):
+        return False
+    whole = (folder / "model.safetensors").is_file()
+    return whole and _is_export(about) and "format" in about and "config" in about
+
+
 def _is_export(about: Any) -> bool:
     """Whether a config.json is one of ours, as far as its outline tells."""
     if not isinstance(about, dict):

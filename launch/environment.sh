@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the other scripts: a virtual environment in .venv with affectjax and the extras of $1.
-# PYTHON names the interpreter, VENV another folder.
+# PYTHON names the interpreter, VENV another folder. A failure is make_environment's status, whether or
+# not the caller ends at the first one.
 
 find_python() {
   local name
@@ -18,10 +19,11 @@ find_python() {
 make_environment() {
   local extras=$1 python stamp wanted
   VENV=${VENV:-.venv}
-  if [ ! -x "$VENV/bin/python" ]; then
+  # One without pip was interrupted while it was made.
+  if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
     python=$(find_python) || exit 2
     echo "making $VENV with $("$python" --version)"
-    "$python" -m venv "$VENV"
+    "$python" -m venv "$VENV" || return
   fi
   stamp="$VENV/.affectjax-$extras"
   wanted="$PWD $(cksum <pyproject.toml)"
@@ -29,7 +31,7 @@ make_environment() {
     echo "a few minutes: installing affectjax${extras:+ with the extra $extras}"
     # compat: the clone's folder, seen from beside it, must not shadow the package.
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-      --config-settings editable_mode=compat --editable ".${extras:+[$extras]}"
+      --config-settings editable_mode=compat --editable ".${extras:+[$extras]}" || return
     echo "$wanted" >"$stamp"
   fi
 }

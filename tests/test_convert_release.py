@@ -8,10 +8,11 @@ import pytest
 import safetensors.numpy
 
 import affectjax
-from affectjax import convert
+from affectjax import convert, convert_release
 from affectjax.backbones import residual, resnet, resnet3d
 from affectjax.backbones.preprocess import normalise
 from affectjax.backbones.torch_state import State
+from affectjax.errors import UserError
 from tests.models import test_releases as release
 
 BLOCKS = {"blocks": (1, 1, 1, 1), "width": 2}
@@ -133,7 +134,24 @@ def test_what_else_is_refused(tmp_path, capsys):
     assert convert.main(["cten", "whole.safetensors", "--out=mine"]) == 2
     assert "something else" in capsys.readouterr().err
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "text"
+    run = tmp_path / "run"  # a training's workdir has a config.json too
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.json").write_text('{"train.steps": 5}')
+    for out in ("run", "whole.safetensors"):
+        assert convert.main(["cten", "whole.safetensors", f"--out={out}"]) == 2
+        assert "something else" in capsys.readouterr().err
+    assert (run / "checkpoints").is_dir() and (run / "config.json").exists()
+    assert convert.main(["cten", "whole.safetensors", "--out=x", "--positive=joy"]) == 2
+    assert "no use for polarities" in capsys.readouterr().err
     assert convert.main(["cten", "whole.safetensors", "whole.safetensors", "--out=x"]) == 2
     assert convert.main(["cten", "whole.safetensors", "--out=x", "--normalisation=nice"]) == 2
     assert "nice" in capsys.readouterr().err
     assert convert.main(["resnet", "whole.safetensors", "--out=x", "--classes=a"]) == 2
+
+
+def test_polarities_without_classes_are_those_of_the_known_ones():
+    names_of = convert_release.names_of
+    assert names_of(6, (), ("anger",), "x") == (convert_release.CLASSES[6], ("anger",))
+    assert names_of(6, (), (), "x")[1] == convert_release.POSITIVE[6]
+    with pytest.raises(UserError, match="angre, which is no class"):
+        names_of(6, (), ("angre",), "x")

@@ -205,3 +205,23 @@ def test_the_hosts_of_a_tpu_start_again_on_75_alone(tmp_path):
 def test_a_tpu_needs_a_name_and_a_zone(tmp_path):
     code, said, told = on_tpu(tmp_path, "0", "tam", "--config=a.py")
     assert (code, said) == (2, []) and told.startswith("usage:")
+
+
+@pytest.mark.parametrize("broken", ["-m venv", "-m pip install"])
+def test_an_installation_that_failed_is_not_taken_for_one(broken, tmp_path):
+    """Also where the caller's shell goes on after a failure, as on the hosts of a TPU."""
+    python = tmp_path / "python"
+    python.write_text(f"""#!/bin/sh
+case "$*" in
+  *"{broken}"*) exit 1 ;;
+  *"-m venv"*) mkdir -p made/bin; cp "$0" made/bin/python ;;
+esac
+""")
+    python.chmod(0o755)
+    (tmp_path / "pyproject.toml").write_text("")
+    script = f". {ROOT}/launch/environment.sh && make_environment tpu && echo installed"
+    env = os.environ | {"PYTHON": str(python), "VENV": "made"}
+    for _ in range(2):  # nor the second time
+        done = subprocess.run(["bash", "-c", script], env=env, capture_output=True, text=True,
+                              cwd=tmp_path)  # fmt: skip
+        assert done.returncode != 0 and "installed" not in done.stdout.splitlines()
