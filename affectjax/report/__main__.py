@@ -83,8 +83,7 @@ def _page(folders: list[pathlib.Path], out: pathlib.Path) -> int:
         **sheets.all_of(experiments, found),
     }
     if papers:
-        sections = [section for _, each in papers for section in each]
-        files["tables.csv"] = write.tables_csv(sections)
+        files["tables.csv"] = write.tables_csv(papers)
     _write(out, files)
     for each in experiments:
         print(f"{each.number:>3}  {each.name}: {each.state}")
@@ -115,7 +114,7 @@ def _paper(given: argparse.Namespace) -> int:
             pathlib.Path(given.out),
             {
                 "tables.md": text,
-                "tables.csv": write.tables_csv(sections),
+                "tables.csv": write.tables_csv([(paper, sections)]),
                 "runs.csv": write.runs_csv(sections),
                 "confusion.csv": write.confusion_csv(sections),
             },

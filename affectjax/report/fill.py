@@ -10,7 +10,7 @@ from affectjax.report.size import Size, of_run
 from affectjax.tables import Column, Table
 
 SMALL = "small"  # the variant of every config that is another model than the paper's
-
+SAMPLE = "sample"  # what the names of the built-in sample's draws begin with
 
 OWN_FLOORS = ("whole_video", "centre_half", "mean")  # what a model scores beside itself
 
@@ -65,14 +65,14 @@ def sections(
     its runs by row, the main one first.
     """
     places: dict[Column, Placed] = {column: {} for column in table.columns}
-    used = []
+    used, called = [], _called(workdirs)
     for workdir in workdirs:
-        for row, column in _matches(table, workdir):
+        for row, column in _matches(table, workdir, called):
             used.append(workdir)
             extra = workdir.overrides
             if column in table.columns and SMALL in workdir.variants:
                 extra = (*extra, SMALL)
-            _add(places.setdefault(column, {}).setdefault((row, extra), {}), workdir)
+            _add(places.setdefault(column, {}).setdefault((row, extra), {}), workdir, column)
     found = []
     for column, placed in places.items():
         if column in table.columns:
@@ -120,34 +120,52 @@ def _scored(beside: Beside, column: Column) -> Beside:
     }
 
 
-def _matches(table: Table, workdir: Workdir) -> Iterable[tuple[str, Column]]:
+Called = Mapping[tuple[str, str], str]  # (name, digest) of a dataset -> what a column calls it
+
+
+def _called(workdirs: Sequence[Workdir]) -> Called:
+    """Datasets of one name part by their digests; the sample's are draws of one, and do not."""
+    known = {workdir.dataset for workdir in workdirs if workdir.runs}
+    names = [name for name, _ in known]
+    return {
+        (name, digest): name
+        if name.startswith(SAMPLE) or names.count(name) == 1
+        else f"{name} {digest[:6]}"
+        for name, digest in known
+    }
+
+
+def _matches(table: Table, workdir: Workdir, called: Called) -> Iterable[tuple[str, Column]]:
     """The rows and columns that a workdir is: the paper's own, or the like on another dataset."""
     if not workdir.runs:
         return
     words = workdir.variants - {SMALL}
-    dataset, _ = workdir.dataset
+    dataset, shown = workdir.dataset[0], called[workdir.dataset]
     for row in table.rows:
         if row.variant is None or workdir.config != table.config_of(row):
             continue
         own = _words(row.variant)
         columns = [c for c in table.columns if words == own | _words(c.variant)]
         for column in columns:
+            telling = workdir.telling(column.metric)
+            if not telling:
+                continue
             if dataset.startswith(column.datasets):
                 yield row.name, column
             elif "/" not in column.metric and all(
-                column.metric in run.metrics for run in workdir.runs.values()
+                column.metric in run.metrics for run in telling.values()
             ):  # its classes may be others
-                name = f"{dataset} as {column.name}"
-                yield row.name, _elsewhere(column, dataset, name)
+                name = f"{shown} as {column.name}"
+                yield row.name, _elsewhere(column, shown, name)
         if not columns and words == own:
             for metric in ("accuracy", "mse", "pcc"):
-                if any(metric in run.metrics for run in workdir.runs.values()):
+                if any(metric in run.metrics for run in workdir.telling(metric).values()):
                     percent = metric == "accuracy"
-                    name = f"{dataset}, accuracy (%)" if percent else f"{dataset}, {metric.upper()}"
+                    name = f"{shown}, accuracy (%)" if percent else f"{shown}, {metric.upper()}"
                     unit, decimals = (100.0, 2) if percent else (1.0, 3)
                     yield (
                         row.name,
-                        Column(name, dataset, (dataset,), "", metric, unit=unit, decimals=decimals),
+                        Column(name, shown, (shown,), "", metric, unit=unit, decimals=decimals),
                     )
 
 
@@ -155,15 +173,15 @@ def _words(variants: str) -> frozenset[str]:
     return frozenset(filter(None, variants.split(",")))
 
 
-def _elsewhere(column: Column, dataset: str, name: str) -> Column:
+def _elsewhere(column: Column, shown: str, name: str) -> Column:
     return dataclasses.replace(
-        column, name=name, data=dataset, datasets=(dataset,), test_share=None, spread="seeds"
+        column, name=name, data=shown, datasets=(shown,), test_share=None, spread="seeds"
     )
 
 
-def _add(runs: Runs, workdir: Workdir) -> None:
+def _add(runs: Runs, workdir: Workdir, column: Column) -> None:
     _, digest = workdir.dataset
-    for name, run in workdir.runs.items():
+    for name, run in workdir.telling(column.metric).items():
         key = (digest, ",".join(filter(None, (name, workdir.repeat))))
         if key in runs:
             raise UserError(

@@ -20,6 +20,7 @@ Figures = Iterable[tuple[str, object]]  # (name, matplotlib's figure)
 
 VIDEOS = 3  # that have pictures of their own
 MODELS = 6  # in one picture, at most
+LONGEST = 200  # bytes of a picture's name; file systems take 255
 THETA = re.compile(r"theta (\d+\.\d+)")
 
 
@@ -44,11 +45,20 @@ def write(
     datasets: Mapping[str, str],
 ) -> list[str]:
     """Every picture into a folder; gives the files. `datasets` are folders by their digest."""
-    names = []
+    names: list[str] = []
     for name, figure in _all(sections, workdirs, datasets):
-        names.append(re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_") + ".png")
+        names.append(_file(name, names))
         pictures.save(figure, out / names[-1])
     return names
+
+
+def _file(name: str, taken: Sequence[str]) -> str:
+    """A picture's name as that of a file, which none of those taken is."""
+    plain = re.sub(r"[^\w.]+", "_", name).strip("_")
+    plain = plain.encode()[:LONGEST].decode(errors="ignore")
+    lower = {each.lower() for each in taken}  # not every disk tells A from a
+    numbered = (plain + (f"-{n}" if n > 1 else "") + ".png" for n in itertools.count(1))
+    return next(each for each in numbered if each.lower() not in lower)
 
 
 def _all(sections, workdirs, datasets) -> Figures:

@@ -1,6 +1,7 @@
 """One number of a table: the mean over runs, how sure it is, and paired differences."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -56,22 +57,28 @@ def _once(runs: Runs) -> Runs:
 
 def _interval(values, runs: Runs, minus: Runs | None, column: Column):
     """(interval, what it is over) by what the runs differ in."""
-    corpora: dict[str, list[float]] = {}
-    for (digest, _), value in values.items():
-        corpora.setdefault(digest, []).append(value)
+    corpora = _means(values, lambda key: key[0])
     if len(corpora) > 1:
-        means = [float(np.mean(found)) for found in corpora.values()]
-        return intervals.over_seeds(means), f"{len(corpora)} corpora"
+        return intervals.over_seeds(corpora), f"{len(corpora)} corpora"
     numbers = list(values.values())
-    if len(numbers) > 1 and all(name.startswith("split-") for _, name in values):
+    splits = _means(values, lambda key: key[1].partition(",")[0])  # without the seed, if several
+    if len(splits) > 1 and all(name.startswith("split-") for _, name in values):
         share = column.test_share or _test_share([runs[key] for key in values])
-        return intervals.over_splits(numbers, share), f"{len(numbers)} splits"
+        return intervals.over_splits(splits, share), f"{len(splits)} splits"
     if column.spread == "groups" or len(numbers) == 1:
         both = [[side[key] for key in values] for side in (runs, minus) if side is not None]
         if found := _by_groups(both, column):
             return found
     spread = f"{len(numbers)} seeds" if len(numbers) > 1 else ""
     return intervals.over_seeds(numbers), spread
+
+
+def _means(values: dict[Key, float], what: Callable[[Key], str]) -> list[float]:
+    """The means of the values that are of the same thing: they do not count as independent."""
+    found: dict[str, list[float]] = {}
+    for key, value in values.items():
+        found.setdefault(what(key), []).append(value)
+    return [float(np.mean(same)) for same in found.values()]
 
 
 def _by_groups(sides: list[list[Run]], column: Column):

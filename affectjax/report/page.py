@@ -259,8 +259,9 @@ def _number(cell: str) -> str:
 
 def _stacked(cell: str) -> str:
     """A score with its interval under it."""
-    mean, found, interval = cell.partition(" (")
-    return f"{mean}<br><small>{interval.rstrip(')')}</small>" if found else cell
+    mean, found, rest = cell.partition(" (")
+    interval, _, more = rest.partition(")")
+    return f"{mean}<br><small>{interval}{more}</small>" if found else cell
 
 
 def _escaped(rows: list[list[str]]) -> list[list[str]]:

@@ -2,8 +2,9 @@
 
 Ours have the columns id, group, then `label` and `probability_<class>`, or `prediction_<value>` and
 `truth_<value>`. Those of others hold an id and, where the test clips differ from run to run, the
-`run` (`split-3`); then either `class`, a name or a number; or a score for every class, in columns
-named like the classes; or the values, in columns named like them. The truth is never theirs.
+`run` (`split-3`); then either `class`, names in all rows or numbers from 0 in all; or a score for
+every class, in columns named like the classes; or the values, in columns named like them. The truth
+is never theirs.
 """
 
 import csv
@@ -123,13 +124,26 @@ def _guess(table: "_Table", wanted: Scored) -> np.ndarray:
             str(table.path),
             "Name columns like them" + (", or give one column `class`." * wanted.classes or "."),
         )
-    number_of = {str(i): i for i in range(len(wanted.names))}
-    number_of |= {name: i for i, name in enumerate(wanted.names)}
+    return _classes(table, wanted.names)
+
+
+def _classes(table: "_Table", names: Sequence[str]) -> np.ndarray:
+    """Chosen classes [rows] from the column `class`: names all of them, or all of them numbers."""
     chosen = table.texts("class")
-    for row, name in enumerate(chosen):
-        if name not in number_of:
-            raise table.error(row, f"there is no class {name!r} among {', '.join(wanted.names)}")
-    return np.array([number_of[name] for name in chosen], np.int64)
+    by_name = {name: i for i, name in enumerate(names)}
+    by_number = {str(i): i for i in range(len(names))}
+    fits = [sum(cell in known for cell in chosen) for known in (by_name, by_number)]
+    known = by_name if fits[0] >= fits[1] else by_number
+    for row, cell in enumerate(chosen):
+        if cell not in known:
+            raise table.error(row, f"there is no class {cell!r} among {', '.join(known)}")
+    if fits[0] == fits[1] and any(by_name[cell] != by_number[cell] for cell in chosen):
+        raise UserError(
+            f"the column `class` holds names of {', '.join(names)}, or numbers from 0: both fit",
+            str(table.path),
+            "Give a score for every class instead, in columns named like them.",
+        )
+    return np.array([known[cell] for cell in chosen], np.int64)
 
 
 class _Table:

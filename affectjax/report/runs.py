@@ -46,6 +46,17 @@ class Workdir:
     repeat: str  # the overrides in which it repeats the same method
     runs: dict[str, Run]
     expected: int  # how many runs there are when all is done
+    by_output: bool = False  # its runs are models of one output each, called like it
+
+    def telling(self, metric: str) -> dict[str, Run]:
+        """The runs that tell a metric; of models of one output each, that of `<metric>/<output>`.
+
+        That one has no name: it stands where one model of all outputs would stand.
+        """
+        if not self.by_output:
+            return self.runs
+        own = [run for name, run in self.runs.items() if metric.endswith(f"/{name}")]
+        return dict(zip([""], own))
 
     @property
     def dataset(self) -> tuple[str, str]:
@@ -73,6 +84,9 @@ def read(folder: pathlib.Path) -> Workdir:
     for result in sorted([*folder.glob("result.json"), *folder.glob("*/result.json")]):
         name = "" if result.parent == folder else result.parent.name
         runs[name] = Run(read_result(result)["metrics"], result.parent)
+    config = read_json(folder / "config.json")
+    by_output = config.get("recipe.name") == "each"
+    expected = config.get("recipe.times", 1)
     return Workdir(
         folder,
         pathlib.Path(path).stem,
@@ -80,7 +94,8 @@ def read(folder: pathlib.Path) -> Workdir:
         tuple(f"{k}={v}" for k, v in sorted(overrides.items()) if not k.startswith(REPEATED)),
         ",".join(f"{k}={v}" for k, v in sorted(overrides.items()) if k in REPEATS),
         runs,
-        read_json(folder / "config.json").get("recipe.times", 1),
+        len(config.get("model.outputs", runs)) if by_output else expected,
+        by_output,
     )
 
 

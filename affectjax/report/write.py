@@ -133,31 +133,34 @@ def _ends(interval: Interval, decimals: int, sign: str = "") -> str:
 # --- CSV, an empty cell for what is not there
 
 
-def tables_csv(sections: Sequence[Section]) -> str:
-    """A row a cell of the tables."""
+def tables_csv(papers: Sequence[tuple[Paper, Sequence[Section]]]) -> str:
+    """A row a cell of the papers' tables; `printed` is the number that stands in the paper."""
     header = (
-        "table,column,data,metric,row,kind,config,paper,paper_less_main,ours,low,high,over,runs,"
-        "undefined,less_main,less_main_low,less_main_high,"
+        "paper,table,column,data,metric,row,kind,config,printed,printed_less_main,"
+        "ours,low,high,over,runs,undefined,less_main,less_main_low,less_main_high,"
         "parameters,flops,settings,note"
     )
-    rows = []
-    for section in sections:
-        for line in section.lines:
-            ours, away = line.ours, line.difference
-            rows.append(
-                [
-                    *_where(section),
-                    *(section.column.data, section.column.metric, line.name, line.kind),
-                    *(line.command, line.paper, line.paper_difference),
-                    *(ours.interval if ours else [None] * 3),
-                    *(ours.spread if ours else "", ours.runs if ours else 0),
-                    ours.undefined if ours else "",
-                    *(away.interval if away else [None] * 3),
-                    *line.size,
-                    *(" ".join(section.settings), line.note),
-                ]
-            )
+    rows = [
+        [paper.name, *_where(section), *_numbers(section, line)]
+        for paper, sections in papers
+        for section in sections
+        for line in section.lines
+    ]
     return as_csv(header.split(","), rows)
+
+
+def _numbers(section: Section, line: Line) -> list:
+    ours, away = line.ours, line.difference
+    return [
+        *(section.column.data, section.column.metric, line.name, line.kind),
+        *(line.command, line.paper, line.paper_difference),
+        *(ours.interval if ours else [None] * 3),
+        *(ours.spread if ours else "", ours.runs if ours else 0),
+        ours.undefined if ours else "",
+        *(away.interval if away else [None] * 3),
+        *line.size,
+        *(" ".join(section.settings), line.note),
+    ]
 
 
 def runs_csv(sections: Sequence[Section]) -> str:
@@ -174,13 +177,13 @@ def runs_csv(sections: Sequence[Section]) -> str:
 
 
 def confusion_csv(sections: Sequence[Section]) -> str:
-    """A row a pair of classes, counted over all runs of a row."""
+    """A row a pair of classes, counted over all runs of a row, where they have the same."""
     rows = []
     for section in sections:
         for line in section.lines:
             tests = [run.scored for run in dict.fromkeys(line.runs.values())]
             tests = [test for test in tests if test is not None and test.classes]
-            if not tests:
+            if not tests or any(test.names != tests[0].names for test in tests):
                 continue
             names = tests[0].names
             for label, counts in zip(names, sum(test.confusion() for test in tests)):

@@ -168,7 +168,9 @@ def test_a_workdir_remembers_the_variants_and_what_was_overridden(tmp_path):
     values = flags.FlagValues()
     main.define_flags(values)
     found, overrides = configlib.parse(words, values)
-    workdir.claim(tmp_path / "w", found, {"config": "a/tam_finetune.py:ve8", "overrides": overrides})
+    workdir.claim(
+        tmp_path / "w", found, {"config": "a/tam_finetune.py:ve8", "overrides": overrides}
+    )
     told = json.loads((tmp_path / "w" / "command.json").read_text())
     assert told["config"] == "a/tam_finetune.py:ve8"
     assert told["overrides"] == {

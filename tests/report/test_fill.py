@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from affectjax import intervals
+from affectjax import intervals, tables
 from affectjax.errors import UserError
 from affectjax.report import fill, runs, write
 from affectjax.report.measure import measure
@@ -70,6 +70,114 @@ def test_undefined_runs_are_counted_and_left_out_of_the_mean():
     assert (found.interval.mean, found.runs, found.undefined) == (pytest.approx(0.2), 2, 1)
     with pytest.raises(UserError, match="no metric 'chebyshev'"):
         measure({key[0]: runs.Run({"mse": 1.0})}, CHEBYSHEV)
+
+
+def test_seeds_of_one_split_are_no_further_splits():
+    """Two splits with three seeds each: the mean of its seeds is the value of a split."""
+    column = Column("own", "own", ("own",), "", test_share=0.5)
+    values = {"split-0": (0.1, 0.2, 0.3), "split-1": (0.6, 0.7, 0.8)}
+    ours = {
+        ("d", f"{split},train.seed={seed}"): runs.Run({"accuracy": value})
+        for split, own in values.items()
+        for seed, value in enumerate(own)
+    }
+    found = measure(ours, column)
+    assert (found.spread, found.runs) == ("2 splits", 6)
+    assert found.interval == pytest.approx(intervals.over_splits([0.2, 0.7], 0.5))
+    alone = {key: run for key, run in ours.items() if key[1].startswith("split-0")}
+    assert measure(alone, column).spread == "3 seeds"
+
+
+def of_outputs(folder, scores: dict[str, float], dataset=("comments", "d")) -> runs.Workdir:
+    """A workdir of recipe `each`: one model for every output."""
+    made = {
+        name: {"metrics": {"accuracy": value, "auc": value, f"auc/{name}": value}}
+        for name, value in scores.items()
+    }
+    workdirs.write(folder, "bert", made, dataset, config="danmaku_comments")
+    settings = {"recipe.name": "each", "model.outputs": ["joy", "fear", "disgust"]}
+    workdirs.dump(folder / "config.json", settings)
+    return runs.read(folder)
+
+
+COMMENTS = Table(
+    "8", "classifiers", "danmaku_comments",
+    tuple(Column(k, "comments", ("comment",), "", f"auc/{k}") for k in ("joy", "fear", "disgust")),
+    (Row("Six", (0.9, 0.8, 0.7), "bert"), Row("One", (None,) * 3, "")),
+    main="Six",
+)  # fmt: skip
+
+
+def test_models_of_one_output_each_fill_the_column_of_theirs(tmp_path):
+    found = [of_outputs(tmp_path / "each", {"joy": 0.6, "fear": 0.5})]
+    assert (len(found[0].runs), found[0].expected) == (2, 3)
+    one = {"": {"metrics": {"auc": 0.3, "auc/joy": 0.4, "auc/fear": 0.2, "auc/disgust": 0.3}}}
+    workdirs.write(tmp_path / "one", "", one, ("comments", "d"), config="danmaku_comments")
+    sections, used = fill.sections(COMMENTS, [*found, runs.read(tmp_path / "one")])
+    assert found[0] in used and len(sections) == 3
+    joy, fear, disgust = ({line.name: line for line in s.lines} for s in sections)
+    assert joy["Six"].ours.interval.mean == 0.6 and joy["Six"].ours.runs == 1
+    assert fear["Six"].ours.interval.mean == 0.5 and disgust["Six"].ours is None
+    assert joy["One"].difference.interval.mean == pytest.approx(-0.2)  # theirs stand for one run
+
+
+def test_models_of_one_output_each_are_no_seeds_of_a_metric_of_all(tmp_path):
+    other = COMMENTS.columns[0], Column("all", "comments", ("comment",), "", "auc")
+    elsewhere = Table("8", "", "danmaku_comments", (Column("x", "x", ("x",), "other"),),
+                      (Row("Six", (0.9,), "bert"),), main="Six")  # fmt: skip
+    plain = Table("8", "", "danmaku_comments", other, (Row("Six", (0.9, 0.8), "bert"),), main="Six")
+    given = of_outputs(tmp_path / "each", {"joy": 0.6, "fear": 0.5})
+    assert fill.sections(elsewhere, [given])[1] == []
+    joy, every = fill.sections(plain, [given])[0]
+    assert joy.lines[0].ours.interval.mean == 0.6 and every.missing
+
+
+def test_the_paper_s_own_config_of_comments_fills_its_table(tmp_path):
+    emotions = tables.load("danmaku").tables[0].columns[:6]
+    names = [column.metric.partition("/")[2] for column in emotions]
+    made = {
+        name: {"metrics": {f"{metric}/{name}": 0.1 * i for metric in ("balanced_accuracy", "auc")}}
+        for i, name in enumerate(names)
+    }
+    workdirs.write(tmp_path / "w", "bert", made, ("comments", "d"), config="danmaku_comments")
+    workdirs.dump(tmp_path / "w" / "config.json", {"recipe.name": "each", "model.outputs": names})
+    found, _ = fill.sections(tables.load("danmaku").tables[0], [runs.read(tmp_path / "w")])
+    means = [section.lines[0].ours.interval.mean for section in found]
+    assert means == pytest.approx(2 * [0.1 * i for i in range(6)])
+
+
+def test_datasets_of_one_name_are_no_draws_of_one(tmp_path):
+    """Only the sample is drawn anew; two imports are as different as any two datasets."""
+    table = tables.load("tam").tables[0]
+    for dataset, columns in (("imported", 2), ("sample", 1)):
+        found = []
+        for digest, accuracy in (("aaaaaaaa", 0.9), ("bbbbbbbb", 0.3)):
+            run = {"": {"metrics": {"accuracy": accuracy}}}
+            where = workdirs.write(tmp_path / dataset / digest, "scratch", run, (dataset, digest))
+            found.append(runs.read(where))
+        own = [s for s in fill.sections(table, found)[0] if s.column.data.startswith(dataset)]
+        assert len(own) == columns, dataset
+        told = {
+            s.column.name: line.ours.interval.mean for s in own for line in s.lines if line.ours
+        }
+        if dataset == "imported":
+            named = ("imported aaaaaa, accuracy (%)", "imported bbbbbb, accuracy (%)")
+            assert told == pytest.approx(dict(zip(named, (90, 30))))
+        else:
+            assert told == pytest.approx({"sample, accuracy (%)": 60})
+    one = fill.sections(table, found[:1])[0]
+    assert "sample, accuracy (%)" in [section.column.name for section in one]
+
+
+def test_runs_with_other_classes_have_no_confusion_in_common(tmp_path):
+    made = {}
+    for i, names in enumerate((("x", "y", "z"), ("p", "q"))):
+        run = workdirs.of_classes(np.eye(len(names)), np.arange(len(names)), names)
+        ids = [f"c{k}" for k in range(len(names))]
+        made[f"seed-{i}"] = run | {"ids": ids, "groups": ids}
+    where = workdirs.write(tmp_path / "w", "scratch", made, ("own", "d"))
+    found, _ = fill.sections(tables.load("tam").tables[0], [runs.read(where)])
+    assert write.confusion_csv(found).count("\n") == 1  # the header
 
 
 def test_splits_of_a_dataset_that_no_table_knows_find_their_share(tmp_path):

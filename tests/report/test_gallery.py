@@ -49,6 +49,19 @@ def test_timelines_are_of_the_videos_that_all_runs_saw_and_someone_annotated(tmp
     assert other.found.ids[3] == "a" and not one.found.truths(1)
 
 
+def test_no_picture_stands_on_another(tmp_path):
+    ids = ("a-b", "a_b", "喜羊羊", "灰太狼", "A b", "长" * 200)
+    taken: list[str] = []
+    for name in ids:
+        taken.append(gallery._file(f"timeline {name}", taken))
+    assert taken[:5] == ["timeline_a_b.png", "timeline_a_b-2.png", "timeline_喜羊羊.png",
+                         "timeline_灰太狼.png", "timeline_A_b-3.png"]  # fmt: skip
+    assert len(taken[5].encode()) < 255
+    given = [workdir(tmp_path / "1", "", looked(1, ("кот", "x", "пёс", "a-b", "a_b")))]
+    names = gallery.write(tmp_path, [], given, {})
+    assert len({*names}) == 3 and all((tmp_path / name).is_file() for name in names)
+
+
 def test_what_a_run_wrote_down_is_read_back(tmp_path):
     run = looked(3)[""]
     path = workdirs.table(tmp_path / "p.csv", run["ids"], run["columns"], run["groups"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from affectjax.errors import BAD_INPUT, COMPLETE
-from affectjax.report import measure
+from affectjax.report import measure, page
 from affectjax.report.__main__ import main
 from tests.report import workdirs
 
@@ -114,6 +114,26 @@ def test_the_sheets_hold_every_number(made):
     layers = rows(out / "settings.csv", setting="model.layers")
     assert [row["value"] for row in layers] == ["4", "2"]
     assert rows(out / "tables.csv", table="2", row="Joint attention", runs="10")
+
+
+def test_tables_of_several_papers_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "DRAWS", 50)
+    run = workdirs.ten_splits(np.random.default_rng(0), 0.5)
+    for config, variants in (("vaanet", "frames"), ("cten", "")):
+        folder = workdirs.write(tmp_path / config, variants, run, config=config)
+        log(folder / "split-0", 10, np.random.default_rng(0))
+    words = [str(tmp_path / name) for name in ("vaanet", "cten")]
+    assert main([*words, f"--out={tmp_path / 'out'}"]) == COMPLETE
+    cells = rows(tmp_path / "out" / "tables.csv", table="1")
+    assert next(iter(cells[0])) == "paper"
+    assert {row["paper"] for row in cells} == {"vaanet", "cten"}
+
+
+def test_a_score_that_is_not_defined_everywhere_has_its_interval_whole():
+    shown = page._stacked("0.250 (0.200 to 0.300), undefined in 1 of 5")
+    assert shown == "0.250<br><small>0.200 to 0.300, undefined in 1 of 5</small>"
+    assert page._stacked("0.250 (0.200 to 0.300)") == "0.250<br><small>0.200 to 0.300</small>"
+    assert page._stacked("0.250, undefined in 1 of 5") == "0.250, undefined in 1 of 5"
 
 
 def test_the_same_folders_give_the_same_page(made, tmp_path, monkeypatch):

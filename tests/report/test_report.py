@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from affectjax import intervals
-from affectjax.errors import BAD_INPUT, COMPLETE
-from affectjax.report import measure
+from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.report import measure, predictions
 from affectjax.report.__main__ import main
 from tests.report import workdirs
 
@@ -84,14 +84,15 @@ def test_ten_splits_fill_their_row_in_every_table(capsys, two, tmp_path):
     found = {row["row"]: row for row in rows(tmp_path / "out" / "tables.csv", table="2")
              if row["column"].startswith("VE-8")}  # fmt: skip
     cell = found["Joint attention"]
-    assert (cell["runs"], cell["over"], cell["paper"]) == ("10", "10 splits", "54.12")
+    assert (cell["runs"], cell["over"], cell["printed"]) == ("10", "10 splits", "54.12")
+    assert cell["paper"] == "tam"
     assert cell["config"] == "configs/tam_finetune.py:ve8,joint"
     expected = intervals.over_splits(joint, 0.5)
     assert [float(cell[k]) for k in ("ours", "low", "high")] == pytest.approx(expected, rel=1e-6)
     expected = intervals.over_splits(joint - ours, 0.5)
     keys = ("less_main", "less_main_low", "less_main_high")
     assert [float(cell[k]) for k in keys] == pytest.approx(expected, rel=1e-6)
-    assert float(cell["paper_less_main"]) == pytest.approx(-1.92)
+    assert float(cell["printed_less_main"]) == pytest.approx(-1.92)
     assert found["Cross-temp multimodal"]["less_main"] == ""
     assert (cell["parameters"], cell["flops"]) == ("16", "")  # the state is no parameter
     assert found["MulT"]["ours"] == ""
@@ -190,7 +191,7 @@ def test_the_sample_has_sections_of_its_own_and_never_a_cell_of_the_paper(capsys
     cells = rows(tmp_path / "out" / "tables.csv", table="2", row="Joint attention")
     assert [cell["ours"] for cell in cells[:2]] == ["", ""]
     (cell,) = [cell for cell in cells if cell["column"] == "sample, accuracy (%)"]
-    assert (cell["over"], cell["runs"], cell["paper"]) == ("3 corpora", "6", "")
+    assert (cell["over"], cell["runs"], cell["printed"]) == ("3 corpora", "6", "")
     expected = intervals.over_seeds(lead)
     keys = ("less_main", "less_main_low", "less_main_high")
     assert [float(cell[k]) for k in keys] == pytest.approx(expected, rel=1e-6)
@@ -281,6 +282,34 @@ def test_predictions_that_do_not_fit_are_one_line(capsys, tmp_path, columns, sai
     workdirs.write(tmp_path / "w", "me16_arousal", {"seed-0": run}, ("mediaeval2016", "d"))
     path = workdirs.table(tmp_path / "a.csv", run["ids"], columns)
     assert said in refused(capsys, tmp_path / "w", f"--predictions=x={path}")
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen", "expected"),
+    [
+        (("1", "2", "3"), ["1", "2", "3"], [0, 1, 2]),  # 3 is no place
+        (("1", "2", "3"), ["0", "1", "2"], [0, 1, 2]),  # 0 is no name
+        (("-1", "0", "1"), ["-1", "0", "1"], [0, 1, 2]),
+        (("-1", "0", "1"), ["0", "1", "2"], [0, 1, 2]),
+        (("0", "1", "2"), ["2", "1", "0"], [2, 1, 0]),  # the same either way
+        (("joy", "fear", "awe"), ["2", "0", "0"], [2, 0, 0]),
+        (("joy", "fear", "awe"), ["awe", "joy", "joy"], [2, 0, 0]),
+        (("joy", "fear", "awe"), ["awe", "joy", "1"], "there is no class '1' among joy"),
+        (("joy", "fear", "awe"), ["0", "1", "3"], "there is no class '3' among 0, 1, 2"),
+        (("1", "2", "3"), ["1", "2", "2"], "both fit"),
+    ],
+)
+def test_classes_are_all_names_or_all_numbers(tmp_path, names, chosen, expected):
+    ids = ("a", "b", "c")
+    test = predictions.Scored(ids, ids, names, np.zeros(3, int), np.arange(3))
+    path = workdirs.table(tmp_path / "x.csv", ids, {"class": chosen})
+    if isinstance(expected, str):
+        with pytest.raises(UserError) as error:
+            predictions.of_others(path, {"": test})
+        assert expected in str(error.value)
+    else:
+        found = predictions.of_others(path, {"": test})[""]
+        np.testing.assert_array_equal(found.guess, expected)
 
 
 def test_predictions_must_be_whole(capsys, tmp_path):
