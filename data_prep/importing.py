@@ -6,12 +6,14 @@
     `split` (default train), `start`, `end` (seconds), `label` (a name or a number), `value:<name>`.
 --features=DIR                  an array [N, T, D] for all clips of a split and each modality:
     DIR/<modality>_<split>.npy and so on. With a manifest, its column `row` says which of the N a
-    clip is (default: the place of its line among those of its split). Without one, the clips are
-    called <split>-<row>; the option `values` {"name": "y"} takes targets from DIR/y_<split> [N].
+    clip is (default: the place of its line among those of its split), and arrays [N, D] are read
+    where the option `modalities` names them. Without one, the clips are called <split>-<row>; the
+    option `values` {"name": "y"} takes targets from DIR/y_<split> [N].
 --features=FILE.pkl             a feature file of MMSA-FET: {split: {id, <modality>, labels}}.
 
 Options, as --options JSON: `rates` {modality: rows a second} (default 1), `padding` "none" or
-"zeros" (rows that are zero in every modality, at either end, are left out), `values` as above,
+"zeros" (rows that are zero in every modality, at either end, are left out; where the manifest says
+`start` or `end`, no row at the start that belongs to that time), `values` as above,
 `label` {"value": name, "above": number, "names": [low, high]} makes classes of a value, `labels`
 [name, ...] gives the order of the classes, `modalities` [name, ...] takes these alone.
 A file beside these arrays that holds several must name them after the modality.
@@ -20,7 +22,9 @@ A file beside these arrays that holds several must name them after the modality.
 import argparse
 import collections
 import dataclasses
+import math
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -51,6 +55,9 @@ def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
     if options["padding"] not in ("none", "zeros"):
         mend = nearest(options["padding"], ("none", "zeros"))
         raise UserError(f"padding cannot be {options['padding']!r}", "--options", mend)
+    if not _texts(options["modalities"]):
+        what = f"the option modalities cannot be {options['modalities']!r}"
+        raise UserError(what, "--options", "Say [name, ...].")
     try:
         entries = imports.entries(pathlib.Path(flags.features), flags.manifest, options)
     except OSError as error:
@@ -89,7 +96,9 @@ def main(flags: argparse.Namespace, out: pathlib.Path) -> int:
             overwrite=flags.overwrite or stands,
         )  # fmt: skip
         page = report.write(out, told)
-    print(f"made: {out}\n{report.summary(page)}\nreport: {out / report.PAGE}")
+    said = ", ".join(f"{name} {width}" for name, width in widths.items())
+    print(f"made: {out}\n  modalities: {said}")
+    print(f"{report.summary(page)}\nreport: {out / report.PAGE}")
     return COMPLETE
 
 
@@ -112,19 +121,19 @@ def _targets(entries: list[Entry], options: Mapping[str, Any]) -> _Targets:
         if isinstance(rule["above"], bool) or not isinstance(rule["above"], (int, float)):
             raise UserError(f"label cannot lie above {rule['above']!r}", "--options")
         if rule["value"] not in values:
-            mend = nearest(rule["value"], values) if values else "There are no values."
+            mend = nearest(str(rule["value"]), values) if values else "There are no values."
             raise UserError(f"there is no value {rule['value']!r}", "--options", mend)
-        names = tuple(rule.get("names") or (f"up to {rule['above']}", f"above {rule['above']}"))
-        if len(names) != 2 or len(set(map(str, names))) < 2:
+        names = rule.get("names") or [f"up to {rule['above']}", f"above {rule['above']}"]
+        if not _texts(names) or len(names) != 2 or len(set(names)) < 2:
             raise UserError("the option label has not two names", "--options", "Say [low, high].")
 
         def above(entry: Entry) -> int:
             value = entry.values.get(rule["value"], np.nan)
             return -1 if np.isnan(value) else int(value > rule["above"])
 
-        return _Targets(values, names, above)
+        return _Targets(values, tuple(names), above)
     said = {entry.label for entry in entries if entry.label != ""}
-    numbers = all(label.lstrip("-").isdigit() for label in said)
+    numbers = all(re.fullmatch("-?[0-9]+", label) for label in said)
     ordered = sorted(said, key=int) if numbers else sorted(said)
     names = tuple(map(str, options["labels"])) or tuple(ordered)
     if len(set(names)) < len(names):
@@ -138,6 +147,10 @@ def _targets(entries: list[Entry], options: Mapping[str, Any]) -> _Targets:
             mend = nearest(entry.label, names)
             raise UserError(f"{entry.id}: there is no class {entry.label!r}", "--options", mend)
     return _Targets(values, names, lambda entry: places.get(entry.label, -1))
+
+
+def _texts(names: Any) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _widths(entries: list[Entry], options: Mapping[str, Any]) -> dict[str, int]:
@@ -172,6 +185,7 @@ def _rows(entry: Entry, modality: str) -> np.ndarray:
 def _records(entries, taught: _Targets, widths, options, told) -> Iterator[dict[str, Any]]:
     for entry in entries:
         odd: collections.Counter[str] = collections.Counter()
+        rates = {name: _rate(options, name) for name in widths}
         found = {}
         for name, width in widths.items():
             rows = _rows(entry, name) if name in entry.features else np.zeros((0, width))
@@ -180,7 +194,7 @@ def _records(entries, taught: _Targets, widths, options, told) -> Iterator[dict[
                 raise UserError(what, entry.where, "Extract all clips in the same way.")
             found[name] = narrow(rows, name, odd)
         if options["padding"] == "zeros":
-            found = unpadded(found)
+            found = unpadded(found, _room(entry, found, rates))
         if not any(len(rows) for rows in found.values()):
             told["skipped"][entry.id] = "it has no row of any modality"
             continue
@@ -188,13 +202,12 @@ def _records(entries, taught: _Targets, widths, options, told) -> Iterator[dict[
         notes += [f"no {name}" for name, rows in found.items() if not len(rows)]
         if notes:
             told["notes"][entry.id] += notes
-        rates = {name: _rate(options, name) for name in widths}
         longest = max(len(rows) / rates[name] for name, rows in found.items())
         record = {
             "id": entry.id,
             "group": entry.group,
-            "start": entry.start,
-            "duration": longest if entry.end is None else entry.end - entry.start,
+            "start": entry.start or 0.0,
+            "duration": longest if entry.end is None else entry.end - (entry.start or 0.0),
             "features": found,
             "rate": rates,
         }
@@ -208,17 +221,30 @@ def _records(entries, taught: _Targets, widths, options, told) -> Iterator[dict[
 
 def _rate(options: Mapping[str, Any], modality: str) -> float:
     rate = options["rates"].get(modality, 1.0)
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
         raise UserError(f"the rate of {modality} cannot be {rate!r}", "--options")
     return float(rate)
 
 
-def unpadded(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without the rows at both ends that are zero in every modality of that length."""
+def _room(entry: Entry, features: Mapping[str, np.ndarray], rates: Mapping[str, float]) -> int:
+    """How many rows take up the time that the manifest gives the clip; 0 where it gives none."""
+    if entry.end is not None:
+        seconds = entry.end - (entry.start or 0.0)
+        return math.ceil(seconds * max(rates.values()) - 1e-6)
+    return 0 if entry.start is None else max(map(len, features.values()))
+
+
+def unpadded(features: dict[str, np.ndarray], room: int = 0) -> dict[str, np.ndarray]:
+    """Without the rows at both ends that are zero in every modality of that length.
+
+    Rows have their time from the first one on, so at the start only those go that lie before the
+    last `room` rows: they cannot belong to the clip's time.
+    """
     counts = {len(rows) for rows in features.values() if len(rows)}
     if len(counts) > 1:  # each has a time of its own, so each is cut at its end alone
         return {name: rows[: _ends({name: rows})[1]] for name, rows in features.items()}
     first, last = _ends({name: rows for name, rows in features.items() if len(rows)})
+    first = max(0, min(first, last - room))
     return {name: rows[first:last] if len(rows) else rows for name, rows in features.items()}
 
 

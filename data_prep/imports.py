@@ -23,7 +23,7 @@ class Entry:
     group: str
     split: str
     features: Mapping[str, Callable[[], np.ndarray]]
-    start: float = 0.0
+    start: float | None = None
     end: float | None = None
     label: str = ""
     values: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -39,7 +39,7 @@ def entries(
     find.folder(features, "--features", "the folder of the arrays")
     stacks = _stacks(features, options["values"].values())
     if manifest is not None:
-        return listed(features, pathlib.Path(manifest), stacks)
+        return listed(features, pathlib.Path(manifest), stacks, options["modalities"])
     if not stacks:
         mend = "Say --manifest=CSV, or give stacked arrays named <modality>_<split>.npy."
         raise UserError("there is no manifest and no stacked array", str(features), mend)
@@ -57,8 +57,8 @@ def _stacks(folder: pathlib.Path, targets: Any) -> dict[tuple[str, str], pathlib
     return found
 
 
-def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks) -> list[Entry]:
-    """The clips of a manifest."""
+def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks, wanted: Any) -> list[Entry]:
+    """The clips of a manifest, and of the stacked arrays those that are `wanted` or [N, T, D]."""
     if not manifest.is_file():
         raise UserError("The manifest is missing", str(manifest), "Say --manifest=CSV.")
     rows = list(csv.DictReader(io.StringIO("\n".join(find.lines(manifest)))))
@@ -71,6 +71,12 @@ def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks) -> list[Entry]:
             mend = nearest(str(column), (*sorted(known), "value:NAME"))
             raise UserError(f"the manifest's column {column!r} is unknown", str(manifest), mend)
     modalities = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    splits = {(row.get("split") or "").strip() or "train" for row in rows}
+    stacks = {
+        (name, split): path
+        for (name, split), path in stacks.items()
+        if split in splits and _is_modality(path, name, wanted)
+    }
     place: dict[str, int] = {}
     found = []
     for number, row in enumerate(rows, 2):
@@ -90,9 +96,9 @@ def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks) -> list[Entry]:
         for (name, part), path in stacks.items():
             if part == split:
                 features.setdefault(name, _one(path, name, int(at)))
-        start = _second(row.get("start"), where, 0.0)
+        start = _second(row.get("start"), where, None)
         end = _second(row.get("end"), where, None)
-        if end is not None and end < start:
+        if end is not None and end < (start or 0.0):
             raise UserError(f"{row['id']} ends before it starts", where)
         values = {
             key.removeprefix("value:"): _number(value, where, float("nan"))
@@ -114,8 +120,14 @@ def listed(folder: pathlib.Path, manifest: pathlib.Path, stacks) -> list[Entry]:
         )
     if not any(entry.features for entry in found):
         example = folder / "<modality>" / f"{found[0].id}.npy"
-        raise UserError("no clip of the manifest has a file", str(folder), f"Such as {example}.")
+        mend = f"Such as {example}. A stack [N, D] is read where the option modalities names it."
+        raise UserError("no clip of the manifest has a file", str(folder), mend)
     return found
+
+
+def _is_modality(path: pathlib.Path, name: str, wanted: Any) -> bool:
+    """Whether a stacked array is one of features; a table of targets looks like [N, D] as well."""
+    return name in wanted if wanted else arrays.stacked(path, name).ndim == 3
 
 
 def _number(text: str | None, where: str, default: Any) -> Any:
@@ -185,23 +197,27 @@ def mmsa(path: pathlib.Path) -> list[Entry]:
         raise UserError("The file is none of MMSA-FET", str(path), mend)
     found = []
     for split, part in whole.items():
-        ids = [str(name) for name in np.asarray(part["id"]).reshape(-1).tolist()]
+        part = {str(name): column for name, column in part.items()}
+        ids = [str(name) for name in _plain(part, "id", path)]
         columns = {
             name: rows
             for name, rows in part.items()
             if isinstance(rows, np.ndarray) and rows.ndim == 3 and rows.dtype.kind in "fiu"
             and len(rows) == len(ids) and name != "text_bert"  # tokens, no features
         }  # fmt: skip
+        lengths = {name: _lengths(part, f"{name}_lengths", rows, path)
+                   for name, rows in columns.items()}  # fmt: skip
         values = {
             name.removesuffix("regression_labels").rstrip("_") or "sentiment": column
             for name in part
             if name.startswith("regression_labels") or name.endswith("regression_labels")
-            if (column := _column(part[name], len(ids))) is not None
+            if len(column := _numbers(part, name, path)) == len(ids)
         }
-        labels = part.get("annotations", part.get("classification_labels", ()))
+        given = "annotations" if "annotations" in part else "classification_labels"
+        labels = _plain(part, given, path)
         for row, name in enumerate(ids):
             features = {
-                m: functools.partial(_rows_of, rows, row, _length(part, m, row, rows))
+                m: functools.partial(_rows_of, rows, row, lengths[m][row])
                 for m, rows in columns.items()
             }
             label = _label(labels[row]) if len(labels) == len(ids) else ""
@@ -219,17 +235,46 @@ def _rows_of(rows: np.ndarray, row: int, count: int) -> np.ndarray:
     return rows[row][:count]
 
 
-def _column(values: Any, count: int) -> np.ndarray | None:
-    column = np.asarray(values, np.float64).reshape(-1)
-    return column if len(column) == count else None
+def _plain(part: Mapping[str, Any], name: str, path: pathlib.Path) -> list:
+    """A column of numbers or words, one for each clip; empty where it is missing."""
+    column = part.get(name)
+    if column is None:
+        return []
+    column = column.reshape(-1).tolist() if isinstance(column, np.ndarray) else column
+    if isinstance(column, (list, tuple)):
+        found = [_only(value) for value in column]
+        if all(v is None or isinstance(v, (str, bytes, int, float, np.generic)) for v in found):
+            return found
+    mend = "It has a number or a word for each clip."
+    raise UserError(f"{name} is no plain list", str(path), mend)
+
+
+def _only(value: Any) -> Any:
+    """What a list or an array of one holds, else the value itself."""
+    value = value.tolist() if isinstance(value, np.ndarray) and value.size == 1 else value
+    return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+
+def _numbers(part: Mapping[str, Any], name: str, path: pathlib.Path) -> np.ndarray:
+    try:
+        return np.array(_plain(part, name, path), np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{name} are no numbers: {error}", str(path)) from error
 
 
 def _label(value: Any) -> str:
+    if value is None or value != value:  # a missing one
+        return ""
     number = isinstance(value, (float, np.floating)) and float(value).is_integer()
     return str(int(value)) if number else str(value)
 
 
-def _length(part: Mapping[str, Any], modality: str, row: int, rows: np.ndarray) -> int:
-    """How many rows of a padded clip are its own."""
-    lengths = part.get(f"{modality}_lengths")
-    return int(np.asarray(lengths).reshape(-1)[row]) if lengths is not None else rows.shape[1]
+def _lengths(part: Mapping[str, Any], name: str, rows: np.ndarray, path: pathlib.Path) -> list:
+    """How many rows of each padded clip are its own."""
+    if part.get(name) is None:
+        return [rows.shape[1]] * len(rows)
+    found = _numbers(part, name, path)
+    if len(found) != len(rows) or not (found >= 0).all():
+        what = f"{name} are no {len(rows)} numbers from 0, one for each clip"
+        raise UserError(what, str(path), "Say how many rows each clip has.")
+    return [int(min(length, rows.shape[1])) for length in found]

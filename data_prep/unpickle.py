@@ -21,7 +21,7 @@ def load(path: str | os.PathLike) -> Any:
     """What a pickle holds, or one clear line."""
     try:
         with open(path, "rb") as file:
-            return _made(_Reader(file).load())
+            return _made(_Reader(file).load(), {})
     except UserError as error:
         raise UserError(error.what, str(path), error.mend) from None
     except OSError as error:
@@ -42,6 +42,25 @@ class _Reader(pickle.Unpickler):
 
     def persistent_load(self, pid: Any):
         raise UserError("The pickle refers to objects outside it", mend=MEND)
+
+
+class _Fixed:
+    """What a pickle cannot give a state of its own making; without this it sets any attribute."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise UserError("The pickle changes what it may only call", mend=MEND)
+
+
+class _StandIn(_Fixed):
+    """A callable for a pickle; no class and no function, for those it could change for good."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable):
+        self.call = call
+
+    def __call__(self, *said: Any) -> Any:
+        return self.call(*said)
 
 
 class _Type:
@@ -70,66 +89,82 @@ class _Array:
     def __setstate__(self, state: Any) -> None:
         _, *self.state = state
 
-    def made(self) -> np.ndarray:
+    def made(self, memo: dict[int, Any]) -> np.ndarray:
         shape, kind, columns_first, raw = self.state
-        if not isinstance(kind, _Type):
-            raise UserError("The pickle holds an array of no type", mend=MEND)
-        if kind.text[0] != "O":
+        if not isinstance(kind, _Type) or kind.text[0] != "O":
             return _array(shape, kind, "F" if columns_first else "C", raw)
         flat = np.empty(len(raw), object)
         for i, value in enumerate(raw):
-            flat[i] = _made(value)
-        return flat.reshape(shape, order="F" if columns_first else "C")
+            flat[i] = _made(value, memo)
+        return flat.reshape(shape)  # objects are listed row by row whatever the order
 
 
-class _Buffer(_Array):
-    """An array as protocol 5 writes it."""
+class _Buffer(_Fixed):
+    """An array as protocol 5 writes it; in the order K its bytes are those of a transpose."""
 
-    def __init__(self, raw: Any, kind: Any, shape: Any, order: Any, *rest: Any):
-        self.state = [shape, kind, order == "F", raw]
+    def __init__(self, raw: Any, kind: Any, shape: Any, order: Any, axes: Any = None):
+        if order not in ("C", "F", "K") or (order == "K") != (axes is not None):
+            raise UserError(f"The pickle holds an array of the order {order!r}", mend=MEND)
+        if axes is not None and sorted(axes) != list(range(len(shape))):
+            raise UserError(f"The pickle holds an array of the axes {axes!r}", mend=MEND)
+        self.said, self.axes = (shape, kind, "F" if order == "F" else "C", raw), axes
+
+    def made(self, memo: dict[int, Any]) -> np.ndarray:
+        found = _array(*self.said)
+        return found if self.axes is None else found.transpose(self.axes)
 
 
-class _Scalar:
+class _Scalar(_Fixed):
     def __init__(self, kind: Any, raw: Any = b""):
         self.kind, self.raw = kind, raw
 
-    def made(self) -> Any:
-        if not isinstance(self.kind, _Type):
-            raise UserError("The pickle holds a number of no type", mend=MEND)
+    def made(self, memo: dict[int, Any]) -> Any:
         return _array((), self.kind, "C", self.raw)[()]
 
 
-def _array(shape: Any, kind: _Type, order: str, raw: Any) -> np.ndarray:
+def _array(shape: Any, kind: Any, order: str, raw: Any) -> np.ndarray:
+    if not isinstance(kind, _Type):
+        raise UserError("The pickle holds an array or a number of no type", mend=MEND)
     dtype = kind.dtype()
     if dtype.hasobject or not dtype.itemsize or not isinstance(raw, (bytes, bytearray)):
         raise UserError("The pickle holds an array of another kind", mend=MEND)
     return np.ndarray(shape, dtype, bytes(raw), order=order).copy()  # refuses too few bytes
 
 
-def _made(value: Any) -> Any:
-    """The value with arrays in place of what was said of them."""
+def _made(value: Any, memo: dict[int, Any]) -> Any:
+    """The value with arrays in place of what was said of them.
+
+    What is shared stays shared: a few lists, each twice in the next, would fill the memory.
+    """
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, bytearray)):
+        return value
+    if id(value) not in memo:
+        memo[id(value)] = _once(value, memo)
+    return memo[id(value)]
+
+
+def _once(value: Any, memo: dict[int, Any]) -> Any:
     match value:
-        case _Array() | _Scalar():
-            return value.made()
+        case _Array() | _Buffer() | _Scalar():
+            return value.made(memo)
         case _Type():
             return value.dtype()
         case dict():
-            return {_made(key): _made(item) for key, item in value.items()}
-        case list():
-            return [_made(item) for item in value]
-        case tuple():
-            return tuple(_made(item) for item in value)
-    if callable(value):  # a stand-in that nobody called
-        raise UserError("The pickle holds a class", mend=MEND)
-    return value
+            return {_made(key, memo): _made(item, memo) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return type(value)(_made(item, memo) for item in value)
+    raise UserError("The pickle holds a class", mend=MEND)  # a stand-in that nobody called
 
 
-class _NumPyArray:
-    """What the first argument of `_reconstruct` names."""
+def _no_array(*said: Any) -> None:
+    raise UserError("The pickle holds an array in another form", mend=MEND)
+
+
+NDARRAY = _StandIn(_no_array)  # what the first argument of `_reconstruct` names
 
 
 def _reconstruct(kind: Any, *rest: Any) -> _Array:
-    if kind is not _NumPyArray:
+    if kind is not NDARRAY:
         raise UserError("The pickle holds an array of another class", mend=MEND)
     return _Array()
 
@@ -158,19 +193,19 @@ def _named_plain(*said: Any) -> dict:
     return {}  # its items follow
 
 
-ALLOWED: dict[tuple[str, str], Callable] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy.core.multiarray", "scalar"): _Scalar,
-    ("numpy.core.numeric", "_frombuffer"): _Buffer,
-    ("numpy", "ndarray"): _NumPyArray,
-    ("numpy", "dtype"): _Type,
-    ("collections", "OrderedDict"): _plain(dict),
-    ("collections", "defaultdict"): _named_plain,
-    ("builtins", "set"): _plain(set),
-    ("builtins", "frozenset"): _plain(frozenset),
-    ("builtins", "list"): _plain(list),
-    ("builtins", "dict"): _plain(dict),
-    ("builtins", "bytes"): _bytes,
-    ("builtins", "bytearray"): _bytearray,
-    ("_codecs", "encode"): _bytes,
+ALLOWED: dict[tuple[str, str], _StandIn] = {
+    ("numpy.core.multiarray", "_reconstruct"): _StandIn(_reconstruct),
+    ("numpy.core.multiarray", "scalar"): _StandIn(_Scalar),
+    ("numpy.core.numeric", "_frombuffer"): _StandIn(_Buffer),
+    ("numpy", "ndarray"): NDARRAY,
+    ("numpy", "dtype"): _StandIn(_Type),
+    ("collections", "OrderedDict"): _StandIn(_plain(dict)),
+    ("collections", "defaultdict"): _StandIn(_named_plain),
+    ("builtins", "set"): _StandIn(_plain(set)),
+    ("builtins", "frozenset"): _StandIn(_plain(frozenset)),
+    ("builtins", "list"): _StandIn(_plain(list)),
+    ("builtins", "dict"): _StandIn(_plain(dict)),
+    ("builtins", "bytes"): _StandIn(_bytes),
+    ("builtins", "bytearray"): _StandIn(_bytearray),
+    ("_codecs", "encode"): _StandIn(_bytes),
 }

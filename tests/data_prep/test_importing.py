@@ -6,8 +6,10 @@ import pickle
 import re
 import struct
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
@@ -143,6 +145,43 @@ def test_padding_goes_at_the_ends_alone_and_jointly():
     assert other["a"].ravel().tolist() == [0, 0, 1, 0, 2] and len(other["b"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("head", "times", "rows", "left"),
+    [
+        ("id,start,end", "a,10,16", [0, 0, 3, 4, 5, 6], [0, 0, 3, 4, 5, 6]),
+        ("id,end", "a,6", [0, 0, 3, 4, 0, 0], [0, 0, 3, 4]),
+        ("id,start", "a,0", [0, 0, 3, 0], [0, 0, 3]),
+        ("id,start,end", "a,10,13", [0, 0, 0, 3, 4, 5], [3, 4, 5]),  # padded before the clip
+        ("id,start,end", "a,10,13", [0, 0, 0, 0, 4, 5], [0, 4, 5]),
+        ("id", "a", [0, 0, 3, 4, 0], [3, 4]),
+    ],
+)
+def test_rows_keep_their_time_where_the_manifest_says_one(head, times, rows, left, tmp_path):
+    (tmp_path / "f/m").mkdir(parents=True)
+    np.save(tmp_path / "f/m/a.npy", np.array(rows, float)[:, None])
+    (tmp_path / "m.csv").write_text(f"{head}\n{times}\n")
+    words = (f"--features={tmp_path / 'f'}", f"--manifest={tmp_path / 'm.csv'}")
+    assert run(*words, f"--out={tmp_path / 'd'}", '--options={"padding": "zeros"}') == COMPLETE
+    assert read(tmp_path / "d")["a"]["features"]["m"].ravel().tolist() == left
+
+
+def test_a_table_of_targets_becomes_a_modality_only_by_name(tmp_path, capsys):
+    root = tmp_path / "f"
+    root.mkdir()
+    np.save(root / "img_train.npy", np.ones((3, 5, 4)))
+    np.save(root / "y_train.npy", np.ones((3, 1)))
+    (tmp_path / "m.csv").write_text("id\na\nb\nc\n")
+    words = (f"--features={root}", f"--manifest={tmp_path / 'm.csv'}")
+    assert run(*words, f"--out={tmp_path / 'd'}") == COMPLETE
+    assert "  modalities: img 4\n" in capsys.readouterr().out
+    both = '--options={"modalities": ["img", "y"]}'
+    assert run(*words, f"--out={tmp_path / 'e'}", both) == COMPLETE
+    assert "  modalities: img 4, y 1\n" in capsys.readouterr().out
+    (root / "img_train.npy").unlink()
+    assert run(*words, f"--out={tmp_path / 'g'}") == BAD_INPUT
+    assert "[N, D] is read where the option modalities names it" in capsys.readouterr().err
+
+
 def test_values_that_are_no_numbers_are_counted(tmp_path):
     (tmp_path / "f/m").mkdir(parents=True)
     np.save(tmp_path / "f/m/a.npy", np.array([[1, np.nan], [-np.inf, 2]]))
@@ -195,6 +234,43 @@ def test_a_feature_file_of_mmsa(protocol, tmp_path):
             assert found[name]["values"][0, 0] == np.float32(part["regression_labels"][i])
 
 
+def test_a_missing_class_of_mmsa_is_no_class(tmp_path):
+    whole = mmsa(tmp_path / "x.pkl")
+    for part in whole.values():
+        del part["annotations"]
+        part["classification_labels"] = np.array([np.nan, 1, 0, 2][: len(part["id"])])
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(whole))
+    assert run(f"--features={tmp_path / 'x.pkl'}", f"--out={tmp_path / 'd'}") == COMPLETE
+    assert records.open_dataset(tmp_path / "d").spec.label_names == ("0", "1", "2")
+    assert read(tmp_path / "d")["test$_$0"]["label"] == -1
+
+
+NESTED = ["a"]
+for _ in range(18):
+    NESTED = [NESTED, NESTED]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("regression_labels", ["high", "low", "high"], "regression_labels are no numbers"),
+        ("regression_labels", NESTED, "regression_labels is no plain list"),
+        ("annotations", 7, "annotations is no plain list"),
+        ("annotations", ["a", {}, "b"], "annotations is no plain list"),
+        ("audio_lengths", [1, 2], "audio_lengths are no 3 numbers"),
+        ("audio_lengths", [1, -1, 2], "audio_lengths are no 3 numbers"),
+        ("id", 7, "id is no plain list"),
+        ("id", NESTED, "id is no plain list"),
+    ],
+)
+def test_columns_of_mmsa_that_are_wrong(column, value, said, tmp_path, capsys):
+    whole = mmsa(tmp_path / "x.pkl")
+    whole["test"][column] = value
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(whole))
+    assert run(f"--features={tmp_path / 'x.pkl'}", f"--out={tmp_path / 'd'}") == BAD_INPUT
+    assert said in capsys.readouterr().err
+
+
 THINGS = {
     "words": ["a", {"b": (1, 2.5, None, True)}],
     "narrow": np.arange(6, dtype=">i2").reshape(2, 3),
@@ -206,6 +282,7 @@ THINGS = {
     "none": np.zeros((0, 3)),
     "bytes": b"\x00\xff",
     "set": {1, 2},
+    "set of numbers": {np.float32(1), np.float32(2)},
 }
 
 
@@ -232,6 +309,54 @@ def test_arrays_of_both_numpy_generations_come_back(protocol, old, tmp_path):
             np.testing.assert_array_equal(found[name], value)
         else:
             assert found[name] == value
+
+
+@st.composite
+def laid_out(draw) -> np.ndarray:
+    """An array of any kind, with its axes in any order and perhaps with gaps."""
+    shape = draw(st.lists(st.integers(0, 3), max_size=4))
+    kind = draw(st.sampled_from(["<f4", ">f8", "i8", "u2", "?", "S3", "<U3", "c8", "f2", "O"]))
+    plain = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(kind)
+    found = plain.transpose(draw(st.permutations(range(len(shape)))))
+    return found[..., ::2] if shape and draw(st.booleans()) else found
+
+
+@hypothesis.settings(deadline=None, max_examples=200)
+@hypothesis.given(value=laid_out(), protocol=st.integers(0, 5))
+@hypothesis.example(value=np.arange(24.0).reshape(2, 4, 3).transpose(0, 2, 1), protocol=5)
+@hypothesis.example(value=np.arange(6).astype(object).reshape(2, 3).T, protocol=4)
+def test_arrays_come_back_however_they_lie_in_memory(value, protocol, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "laid_out.pkl"
+    path.write_bytes(pickle.dumps(value, protocol=protocol))
+    found = unpickle.load(path)
+    assert found.dtype == value.dtype
+    np.testing.assert_array_equal(found, value, strict=True)
+
+
+class Buffered:
+    """Pickles as an array of protocol 5 with a layout of its own."""
+
+    def __init__(self, *layout):
+        self.layout = layout
+
+    def __reduce__(self):
+        function = np.arange(2.0).__reduce_ex__(5)[0]
+        return function, (bytearray(48), np.dtype("f8"), (2, 3), *self.layout)
+
+
+@pytest.mark.parametrize(
+    "layout", [("A",), (None,), ("K",), ("C", (1, 0)), ("K", (0, 0)), ("K", (0,)), ("K", (0, 2))]
+)
+def test_layouts_that_are_unknown_are_refused(layout, tmp_path):
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(Buffered(*layout), protocol=5))
+    with pytest.raises(UserError):
+        unpickle.load(tmp_path / "x.pkl")
+
+
+def test_what_is_shared_stays_shared(tmp_path):
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps([NESTED, np.zeros(2)] * 2))
+    first, array, second, other = unpickle.load(tmp_path / "x.pkl")
+    assert first is second and first[0] is first[1] and array is other
 
 
 class Calls:
@@ -272,6 +397,7 @@ BY_HAND = {
         b"(K\x03X\x01\x00\x00\x00<NX\x01\x00\x00\x00a\x85}K\x08K\x01K?tb."
     ),
     "a class": b"cnumpy\nndarray\n.",
+    "a call of a class": b"cnumpy\nndarray\n)R.",
     "nothing": b"",
     "noise": bytes(range(256)),
 }
@@ -281,6 +407,27 @@ BY_HAND = {
 def test_pickles_made_by_hand_are_refused(case, tmp_path):
     (tmp_path / "x.pkl").write_bytes(BY_HAND[case])
     with pytest.raises(UserError):
+        unpickle.load(tmp_path / "x.pkl")
+
+
+STATES = {
+    "a slot": b"(N}S'made'\n}stb",
+    "an attribute": b"}S'made'\n}sb",
+    "defaults": b"(N}S'__defaults__'\n(tstb",
+    "a call": b"(N}S'call'\n}stb",
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("place", unpickle.ALLOWED, ids=".".join)
+def test_a_pickle_changes_nothing_for_the_next_one(place, state, tmp_path):
+    name = "\n".join(place).encode()
+    (tmp_path / "x.pkl").write_bytes(b"c" + name + b"\n" + STATES[state] + b".")
+    with pytest.raises(UserError, match="changes what it may only call"):
+        unpickle.load(tmp_path / "x.pkl")
+    made = b"cnumpy.core.multiarray\nscalar\n(NNtR" + STATES[state] + b"."
+    (tmp_path / "x.pkl").write_bytes(made)
+    with pytest.raises(UserError, match="changes what it may only call"):
         unpickle.load(tmp_path / "x.pkl")
 
 
@@ -314,10 +461,24 @@ def test_every_cut_and_many_flips_of_a_pickle_are_one_line_or_plain_data(tmp_pat
          "'image'?"),
         (["--features=FEATURES", "--manifest=MANIFEST", '--options={"rates": {"image": 0}}'],
          "rate of image"),
+        (["--features=FEATURES", "--manifest=MANIFEST",
+          '--options={"rates": {"image": Infinity}}'], "rate of image"),
         (["--features=FEATURES", "--manifest=MANIFEST", '--options={"labels": ["joy"]}'],
          "no class 'sad'"),
         (["--features=FEATURES", "--manifest=MANIFEST",
           '--options={"label": {"value": "valenc", "above": 0}}'], "'valence'?"),
+        (["--features=FEATURES", "--manifest=MANIFEST",
+          '--options={"label": {"value": 5, "above": 0}}'], "no value 5"),
+        (["--features=FEATURES", "--manifest=MANIFEST",
+          '--options={"label": {"value": "valence", "above": 0, "names": 5}}'], "not two names"),
+        (["--features=FEATURES", "--manifest=MANIFEST",
+          '--options={"label": {"value": "valence", "above": 0, "names": "ab"}}'],
+         "not two names"),
+        (["--features=FEATURES", "--manifest=MANIFEST",
+          '--options={"label": {"value": "valence", "above": 0, "names": [0, 1]}}'],
+         "not two names"),
+        (["--features=FEATURES", "--manifest=MANIFEST", '--options={"modalities": [1]}'],
+         "modalities cannot be [1]"),
     ],
 )  # fmt: skip
 def test_bad_imports_are_one_line(words, said, clips, capsys):
@@ -327,6 +488,14 @@ def test_bad_imports_are_one_line(words, said, clips, capsys):
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1 and error[0].startswith("error: ") and said in error[0]
     assert not os.path.exists("d")
+
+
+def test_labels_that_only_look_like_numbers_are_names(clips, tmp_path):
+    root, manifest, _ = clips
+    manifest.write_text("id,label\na,²\nb,--5\nc,3\n")
+    words = (f"--features={root}", f"--manifest={manifest}", f"--out={tmp_path / 'd'}")
+    assert run(*words) == COMPLETE
+    assert records.open_dataset(tmp_path / "d").spec.label_names == ("--5", "3", "²")
 
 
 @pytest.mark.parametrize(
