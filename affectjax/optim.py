@@ -46,9 +46,8 @@ def build(
     where that is False its state stays as it was.
     """
     scales = multipliers(params, rules)
-    rate = learning_rates(
-        learning_rate, schedule, decay, round(decay_every * steps_per_epoch), warmup, total_steps
-    )
+    every = max(1, round(decay_every * steps_per_epoch)) if decay_every else 0
+    rate = learning_rates(learning_rate, schedule, decay, every, warmup, total_steps)
     if optimizer == "adam":
         direction = directions.adam(b1, b2, eps)
     elif optimizer == "sgd":

@@ -201,10 +201,11 @@ def _predict(predictor, videos, out: pathlib.Path, source: str) -> int:
     begun, seconds = time.monotonic(), 0.0
     try:
         for video in videos:
-            if writing.finished(out, video, shared) is None and free(video):
+            known = writing.finished(out, video, shared) is not None
+            if not known and free(video):
                 new.append(video)
             else:
-                progress.step(known=True)
+                progress.step(known=known)
         for video, made in predictor(new, lambda one, at: progress.within(one.name, at)):
             if isinstance(made, Failure):
                 what, where = told(made, video.path)

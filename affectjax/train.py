@@ -153,11 +153,10 @@ class Training:
                 mend=f"Make train.batch a multiple of {shards * s.micro_batches}.",
             )
         best = self.config.checkpoint.best
-        if best and "validation" not in self.data.parts:
-            raise UserError("checkpoint.best needs a validation part", mend="Set data.validation.")
-        if s.patience and not s.evaluate_every:
+        if (best or s.patience) and not ("validation" in self.data.parts and s.evaluate_every):
             raise UserError(
-                "train.patience needs a time to score", mend="Set train.evaluate_every."
+                "checkpoint.best and train.patience need a validation part and a time to score it",
+                mend="Set data.validation and train.evaluate_every.",
             )
         if s.patience and not best:
             raise UserError("train.patience needs a metric", mend="Set checkpoint.best.")

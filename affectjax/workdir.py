@@ -26,6 +26,7 @@ MOVABLE = (
     "model.form",
     "model.remat",
 )
+ONCE_MOVABLE = ("checkpoint.best", "checkpoint.mode")  # an earlier version did not write them
 BEGINNINGS = ("train.init_from", "train.init_from_weights")  # folders that move, and are told
 
 
@@ -52,7 +53,8 @@ def claim(workdir: pathlib.Path, config, asked: Mapping[str, Any] | None = None)
     if path.exists() and begun:  # a run that never got to a checkpoint binds nobody
         now, usual = _plain(bound(config)), _plain(bound(configlib.defaults(config)))
         # What an earlier version did not know yet was as its default is.
-        before = {k: usual[k] for k in now if k in usual} | read(path)
+        before = {k: now[k] if k in ONCE_MOVABLE else usual[k] for k in now if k in usual}
+        before |= read(path)
         differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
         if differing:
             key = "data.dir" if "data.dir" in differing else differing[0]

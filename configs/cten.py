@@ -187,7 +187,12 @@ VARIANTS = {
         },
         "optim": {"optimizer": "adam", "learning_rate": 3e-3, "schedule": "cosine"},
         "examples": {"rows": "mean", "truths": 3},
-        "data": {"sample_story": "keyframes", "sample_size": "large"},
+        "data": {
+            "sample_story": "keyframes",
+            "sample_size": "large",
+            "validation": 0.15,
+            "validation_split": "",
+        },
         "train": {"steps": 1000, "evaluate_every": 100, "checkpoint_every": 500},
         "recipe": {"name": "single"},
     },

@@ -12,6 +12,7 @@ from data_prep.comments import read
 from data_prep.comments.encoding import decode
 
 COMMENTS = ".xml .json .jsonl .ndjson .csv .tsv .pb .bin .so".split()
+LONG = 2**16  # bytes; what holds no comments is shorter
 LIKELY = (".xml", ".pb", ".bin", ".so")  # the others hold all sorts of things besides comments
 _HIGH = re.compile(rb"[\x80-\xff]+")
 
@@ -110,6 +111,8 @@ def _likely(path: pathlib.Path) -> tuple[bool, bool, pathlib.Path]:
 def _readable(paths: list[pathlib.Path]) -> pathlib.Path:
     """The first comment file among them; where there is none, the first, for the report to name."""
     for path in paths if len(paths) > 1 else ():
+        if path.suffix.lower() in LIKELY and path.stat().st_size > LONG:
+            return path  # as good as sure, and reading many of them takes long
         try:
             read.read(path)
             return path

@@ -180,10 +180,11 @@ def test_the_runs_of_a_recipe_are_of_one_dataset_and_the_one_under_way_can_be_ex
 
 
 def test_without_a_rhythm_the_validation_part_is_scored_at_the_end(folder):
-    best = ("--config.data.validation=0.2", "--config.checkpoint.best=word_top5")
-    for every, workdir in ((0, "never"), (50, "later")):
-        words = (f"--config.train.evaluate_every={every}", f"--workdir={workdir}")
-        assert small(folder, *best, *words, "--config.train.steps=3") == COMPLETE
+    best = "--config.checkpoint.best=word_top5"
+    for every, workdir, more in ((0, "never", ()), (50, "later", (best,))):
+        words = (f"--config.train.evaluate_every={every}", f"--workdir={workdir}", *more)
+        held = "--config.data.validation=0.2"
+        assert small(folder, held, *words, "--config.train.steps=3") == COMPLETE
         seen = [row["step"] for row in lines(pathlib.Path(workdir)) if row["split"] == "validation"]
         assert seen == [3]
 
@@ -260,16 +261,19 @@ def test_what_chooses_the_weights_binds_and_where_they_are_kept_does_not(
     assert small(folder, f"--workdir={again}", *SAME, "--config.checkpoint.keep=1") == COMPLETE
 
 
-def test_a_run_of_an_earlier_version_goes_on(folder, trained, tmp_path, capsys):
+def test_a_run_of_an_earlier_version_goes_on(folder, capsys):
     """Its config lacks the keys that are new since; they were as their defaults are."""
-    again = copy_of(trained, tmp_path)
-    told = json.loads((again / "config.json").read_text())
+    words = ("--config.data.validation=0.2", "--config.train.evaluate_every=2",
+             "--config.checkpoint.best=word_top5", "--config.train.steps=2",
+             "--workdir=early")  # fmt: skip
+    assert small(folder, *words) == COMPLETE
+    path = pathlib.Path("early/config.json")
+    told = json.loads(path.read_text())
     for key in ("data.apart", "checkpoint.best", "checkpoint.mode"):
         del told[key]
-    (again / "config.json").write_text(json.dumps(told))
-    assert small(folder, f"--workdir={again}", *SAME) == COMPLETE
-    words = (*SAME, "--config.data.apart=0.5")
-    assert small(folder, f"--workdir={again}", *words) == BAD_INPUT
+    path.write_text(json.dumps(told))
+    assert small(folder, *words) == COMPLETE
+    assert small(folder, *words, "--config.data.apart=0.5") == BAD_INPUT
     assert "data.apart is 0.5 here and 0.0 there" in capsys.readouterr().err
 
 

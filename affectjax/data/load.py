@@ -35,6 +35,7 @@ class Data:
 
     dataset: records.Dataset
     parts: dict
+    left_out: int = 0  # training clips that the test part nearly repeats
 
     def describe(self) -> str:
         """The dataset and its parts in one line."""
@@ -42,7 +43,8 @@ class Data:
             f"{name} {len(part)} clips of {len(set(part.groups))} groups"
             for name, part in self.parts.items()
         )
-        return f"{self.dataset.name} ({self.dataset.folder}): {counts}"
+        apart = f"; left out as repeated in test: {self.left_out}" if self.left_out else ""
+        return f"{self.dataset.name} ({self.dataset.folder}): {counts}{apart}"
 
 
 def load(
@@ -87,10 +89,12 @@ def load(
     dataset = records.open_dataset(dir)
     sets = _sets(dataset, partition)
     parts = {"train": sets(train, "train")}
+    left_out = 0
     if apart:
         if not test:
             raise UserError("data.apart needs a test part", "data.apart", "Set data.test.")
         alike = repeats.likeness(parts["train"], sets(test, "test"))
+        left_out = int((alike > apart).sum())
         parts["train"] = splits.Subset(parts["train"], np.flatnonzero(alike <= apart))
     if validation and validation_split:
         raise UserError(
@@ -119,7 +123,7 @@ def load(
         parts["train"] = splits.PermutedComments(parts["train"], permute_seed)
     if test:
         parts["test"] = sets(test, "test")
-    return Data(dataset, parts)
+    return Data(dataset, parts, left_out)
 
 
 def _sets(dataset: records.Dataset, partition: str | None):

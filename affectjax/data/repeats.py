@@ -6,7 +6,7 @@ brought to unit deviation, modalities weigh alike, and two clips are as alike as
 
 import numpy as np
 
-from affectjax.errors import BadRecord
+from affectjax.errors import BadRecord, UserError
 
 CHUNK = 1024  # clips compared at once
 
@@ -15,8 +15,14 @@ def likeness(part, other) -> np.ndarray:
     """float64 [n]: for every clip of `part` the cosine to the one of `other` that is most alike."""
     own, others = _means(part), _means(other)
     both = {m: np.concatenate([own[m], others[m]]) for m in own if m in others}
-    if not both or not len(part) or not len(other):
+    if not len(part) or not len(other):
         return np.full(len(part), -1.0)
+    if not both:
+        raise UserError(
+            "clips are compared by their features, and these have none",
+            "data.apart",
+            "Build the dataset with an extractor of features as well, such as lowlevel.",
+        )
     unit = np.concatenate([_standardised(rows) for rows in both.values()], 1)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     unit, beside = unit[: len(part)], unit[len(part) :]

@@ -1,6 +1,7 @@
 """What a worker process does: item after item, until its line is closed or its parent is gone."""
 
 import dataclasses
+import errno
 import functools
 import multiprocessing.connection
 import os
@@ -12,6 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from affectjax.errors import UserError
+
+# What a disk or a network says when it is they that fail, and not what is read.
+PASSING = {errno.EIO, errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EBUSY, errno.EMFILE,
+           errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN, errno.ENETUNREACH,
+           errno.EHOSTDOWN, errno.EHOSTUNREACH}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +80,9 @@ def _refuse(why: Failure, item: Any) -> Iterator[Failure]:
 
 
 def _told(error: Exception) -> Failure:
+    cause = error.__cause__
+    if isinstance(error, UserError) and isinstance(cause, OSError) and cause.errno in PASSING:
+        return Failure("error", f"{type(cause).__name__}: {error}")  # of the disk, not of the file
     if isinstance(error, UserError):
         return Failure("refused", str(error))
     if isinstance(error, MemoryError):

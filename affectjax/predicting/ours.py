@@ -18,6 +18,7 @@ from affectjax.predicting.videos import Video
 ENDINGS = (".html", ".csv", ".png", ".json")  # the last one says whose the others are
 INDEX = "index.html"
 MARK = b'<meta name="generator" content="affectjax.predict">'  # in the head of pages/index.html
+EARLIER = b"default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # of a page without it
 HEAD = 2**12  # bytes of a page that its mark stands in
 
 
@@ -45,6 +46,14 @@ def claim(path: pathlib.Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("format") == schema.FORMAT else None
 
 
+def has_copy(known: dict[str, Any] | None, name: str) -> bool:
+    """Whether a NAME.json of ours says that this is the video's copy."""
+    if known is None or "copy" in known:
+        return known is not None and known["copy"] == name
+    made = known.get("made_from")  # an earlier version did not name it
+    return isinstance(made, dict) and made.get("source") == "copy"
+
+
 def in_the_way(out: pathlib.Path, video: Video, source: str) -> pathlib.Path | None:
     """A file that stands where one of the video's is to be, and is not ours; None: there is none.
 
@@ -54,7 +63,7 @@ def in_the_way(out: pathlib.Path, video: Video, source: str) -> pathlib.Path | N
     known = claim(paths[0])
     others = paths if known is None else []
     copied = copy(out, video) if source == "copy" else None
-    if copied is not None and (known is None or known.get("copy") != copied.name):
+    if copied is not None and not has_copy(known, copied.name):
         others = [*others, copied]
     return next((path for path in others if os.path.lexists(path)), None)
 
@@ -66,7 +75,8 @@ def check_index(out: pathlib.Path) -> None:
         return
     try:
         with open(path, "rb") as file:
-            ours = MARK in file.read(HEAD)
+            head = file.read(HEAD)
+            ours = MARK in head or EARLIER in head
     except OSError:
         ours = False
     if not ours:

@@ -69,7 +69,9 @@ def write(out: pathlib.Path, video: Video, made: Timeline, shared: dict[str, Any
     target = {ending: place(out, video.name, ending) for ending in ENDINGS}
     target[".html"].parent.mkdir(parents=True, exist_ok=True)
     copy = ours.copy(out, video) if shared["source"] == "copy" else None
-    copied = copy.name if copy is not None else ""
+    # One of an earlier call stays ours, though the page may do without it now.
+    known = ours.claim(target[".json"]) or {}
+    copied = copy.name if copy is not None else str(known.get("copy", ""))
     files.put(target[".json"], json.dumps(schema.begun(copied)))
     if copy is not None:
         files.copy(video.path, copy)

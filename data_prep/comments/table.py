@@ -1,9 +1,9 @@
 """The neutral table, for comments of any other source: columns `time` (seconds) and `text`.
 
 CSV with a header, separated by comma, semicolon or tab, or one JSON object a line (or a list of
-them). Other columns are ignored. Where quotes do not come in pairs, as in tables that nobody meant
-to quote, each line is a row; separators in a text that is not quoted belong to it, where the text
-stands last.
+them). Other columns are ignored. A line whose quotes do not come in pairs, as in tables that nobody
+meant to quote, is a row as it stands; separators in a text that is not quoted belong to it, where
+the text stands last.
 """
 
 import csv
@@ -16,6 +16,7 @@ from typing import Any
 from data_prep.comments.reading import Columns, check_count, number
 
 SEPARATORS = ",;\t"
+LONGEST = 200  # lines of a quoted text
 
 
 def header(text: str) -> tuple[str, int, int] | None:
@@ -30,13 +31,7 @@ def header(text: str) -> tuple[str, int, int] | None:
 
 def csv_columns(text: str, found: tuple[str, int, int], notes: Counter[str]) -> Columns:
     """Times in seconds and texts, in the file's order; a row too short or too long is counted."""
-    text, quoted = text.lstrip(), Counter()
-    try:
-        columns = _columns(_quoted(text, found), found, quoted)
-    except csv.Error:
-        return _columns(_line_by_line(text, found[0], notes), found, notes)
-    notes.update(quoted)
-    return columns
+    return _columns(_rows(text.lstrip(), found, notes), found, notes)
 
 
 def _columns(
@@ -46,7 +41,7 @@ def _columns(
     times, texts = [], []
     width = len(next(rows, []))
     for row in rows:
-        if len(row) > width and text_at == width - 1:
+        if any(row[width:]) and text_at == width - 1:
             notes["unquoted separators"] += 1
             row[text_at:] = [separator.join(row[text_at:])]
         if max(time_at, text_at) < len(row) and not any(row[width:]):
@@ -58,36 +53,51 @@ def _columns(
     return times, texts
 
 
-def _quoted(text: str, found: tuple[str, int, int]) -> Iterator[list[str]]:
-    """The rows of a table whose quotes come in pairs, else csv.Error sooner or later."""
+def _rows(text: str, found: tuple[str, int, int], notes: Counter[str]) -> Iterator[list[str]]:
+    """The rows of a table; a line whose quotes do not come in pairs is one as it stands."""
+    lines = list(io.StringIO(text, newline=""))
+    at = 0
+    while at < len(lines):
+        try:
+            for row, after in _quoted(lines, at, found):
+                yield row
+                at = after
+        except csv.Error:
+            line = lines[at].rstrip("\r\n")
+            at += 1
+            if len(line) > csv.field_size_limit():
+                notes["damaged rows"] += 1
+            else:
+                notes["stray quotes"] += 1
+                yield line.split(found[0])
+
+
+def _quoted(
+    lines: list[str], at: int, found: tuple[str, int, int]
+) -> Iterator[tuple[list[str], int]]:
+    """Rows from a line on, and the line after each, until quotes do not come in pairs."""
     separator, time_at, text_at = found
+    done = fed = at
+
+    def feed() -> Iterator[str]:
+        nonlocal fed
+        while fed < len(lines):
+            if fed - done == LONGEST:
+                raise csv.Error("a quote that nobody closes")
+            fed += 1
+            yield lines[fed - 1]
 
     def like_a_row(line: str) -> bool:
         cells = line.split(separator)
         return len(cells) > max(time_at, text_at) and not math.isnan(number(cells[time_at]))
 
-    rows, last = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 0
-    for row in rows:
-        if rows.line_num > last + 1:
+    for row in csv.reader(feed(), delimiter=separator, strict=True):
+        if fed - done > 1:
             inside = [line for cell in row for line in cell.splitlines()[1:]]
             if 2 * sum(map(like_a_row, inside)) > len(inside):
                 raise csv.Error("two stray quotes hold rows between them")
-        last = rows.line_num
-        yield row
-
-
-def _line_by_line(text: str, separator: str, notes: Counter[str]) -> Iterator[list[str]]:
-    """Each line as a row of its own; quotes that do not come in pairs there are characters."""
-    for line in io.StringIO(text, newline=None):
-        line = line.rstrip("\n")
-        try:
-            yield next(csv.reader([line], delimiter=separator, strict=True), [])
-        except csv.Error:
-            if len(line) > csv.field_size_limit():
-                notes["damaged rows"] += 1
-            else:
-                notes["stray quotes"] += 1
-                yield line.split(separator)
+        done = fed
+        yield row, done
 
 
 def is_comment(value: Mapping[str, Any]) -> bool:

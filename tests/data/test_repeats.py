@@ -62,6 +62,10 @@ def test_nothing_is_like_nothing_and_what_cannot_be_read_is_like_no_other():
     np.testing.assert_array_equal(repeats.likeness(train, []), -1)
     assert repeats.likeness([], test).shape == (0,)
 
+    bare = [c | {"features": {}} for c in train]
+    with pytest.raises(UserError, match="by their features, and these have none"):
+        repeats.likeness(bare, bare)
+
     class Damaged(list):
         def __getitem__(self, i):
             if i == 3:
@@ -76,7 +80,9 @@ def test_training_without_what_the_test_nearly_repeats(tmp_path):
     spec = records.Spec(WIDTHS, label_names=("x",))
     records.write(tmp_path / "set", "set", spec, {"train": train, "test": test})
     where = str(tmp_path / "set")
-    kept = load.load(where, apart=0.97).parts
+    found = load.load(where, apart=0.97)
+    kept = found.parts
+    assert "left out as repeated in test: 3" in found.describe()
     assert list(kept["train"].ids) == [c["id"] for i, c in enumerate(train) if i not in (2, 3, 4)]
     assert len(kept["test"]) == len(test)
     assert len(load.load(where).parts["train"]) == len(train)

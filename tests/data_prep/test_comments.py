@@ -332,6 +332,17 @@ def test_tables_that_are_quoted_as_they_should_be_read_as_before(separator):
     ]  # fmt: skip
 
 
+def test_one_stray_quote_costs_no_other_row_its_lines():
+    reading = read(b'time,text\n1,"a\nb"\n2,"x" y\n3,"c\nd"\n4,e\n')
+    assert rows(reading) == [(1.0, "a b"), (2.0, '"x" y'), (3.0, "c d"), (4.0, "e")]
+    assert reading.notes == {"stray quotes": 1}
+
+
+def test_empty_cells_behind_the_text_are_nothing():
+    reading = read(b"time,text\n1,hi,\n2,ho,,\n")
+    assert rows(reading) == [(1.0, "hi"), (2.0, "ho")] and not reading.notes
+
+
 def test_separators_in_a_text_without_quotes_belong_to_it_or_are_counted():
     reading = read(b"time,text\n1,hello, world\n2,x\n")
     assert rows(reading) == [(1.0, "hello, world"), (2.0, "x")]
