@@ -12,6 +12,7 @@ import pytest
 from affectjax import files
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, UserError
+from affectjax.media import serving
 from affectjax.media.workers import Failure
 from data_prep import assemble, build, builders, command, failures, find, place, report, runner
 from data_prep.builders import commented
@@ -237,6 +238,16 @@ def test_what_failed_by_itself_is_not_tried_again_unchanged(how, reason, again, 
 )
 def test_which_failures_are_of_the_files_themselves(kind, reason, lasts):
     assert failures.lasting(Failure(kind, reason)) == lasts
+
+
+@pytest.mark.parametrize(
+    ("number", "lasts"),
+    [(errno.EIO, False), (errno.ESTALE, False), (errno.EINVAL, True), (0, True)],
+)
+def test_what_a_disk_says_once_is_no_fault_of_the_file(number, lasts):
+    error = UserError("The comment file cannot be read")
+    error.__cause__ = OSError(number, "from the disk") if number else None
+    assert failures.lasting(serving._told(error)) == lasts
 
 
 def test_a_source_that_vanishes_or_changes_half_way_ends_nothing_and_is_tried_again(

@@ -58,6 +58,8 @@ def test_caer_chooses_its_epoch_on_its_own_validation_part(variant, tmp_path):
     records.write(tmp_path / "caer", "caer", spec, splits)
     config.data.dir = str(tmp_path / "caer")
     found = load.load(**configlib.arguments(config.data)).parts
+    small = cten.get_config(f"{variant},small").data  # the sample has no validation part
+    assert small.validation and not small.validation_split
     assert {name: list(part.ids) for name, part in found.items()} == {n: [n] for n in parts}
 
 

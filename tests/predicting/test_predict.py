@@ -186,10 +186,23 @@ def test_another_video_is_not_replaced_by_a_copy(export, folder, tmp_path, capfd
 
 def test_a_copy_of_ours_is_made_again(export, folder, tmp_path):
     film = tmp_path / "mute.mp4"
-    for seconds in (2.0, 3.0):
+    for seconds, source in ((2.0, "copy"), (2.0, "link"), (3.0, "copy")):
         exports.video(film, seconds, sound=False)
-        assert run(export, film, tmp_path / "out", page_video="copy") == COMPLETE
+        assert run(export, film, tmp_path / "out", page_video=source) == COMPLETE
         assert (tmp_path / "out" / "mute.mp4").read_bytes() == film.read_bytes()
+
+
+def test_what_an_earlier_version_left_is_ours(tmp_path):
+    (tmp_path / "index.html").write_text(
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">"
+    )
+    ours.check_index(tmp_path)
+    told = {"format": schema.FORMAT, "made_from": {"source": "copy"}}
+    assert ours.has_copy(told, "film.mp4")
+    assert not ours.has_copy(told | {"made_from": {"source": "link"}}, "film.mp4")
+    assert not ours.has_copy(None, "film.mp4")
+    assert not ours.has_copy(told | {"copy": "other.mp4"}, "film.mp4")
 
 
 @pytest.mark.parametrize("at", ["picture.png", "schema.as_csv"])
