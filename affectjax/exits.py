@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from affectjax.errors import BAD_INPUT, FAULT, REQUEUE, BadRecord, UserError
@@ -71,15 +72,32 @@ def _unheard() -> bool:
 
 @contextlib.contextmanager
 def _like_ctrl_c():
-    before = signal.getsignal(signal.SIGTERM)
+    before, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
     try:
         signal.signal(signal.SIGTERM, _interrupt)
     except ValueError:  # not the main thread: the caller stops us
         yield
         return
+
+    waiting: list[threading.Timer] = []
+
+    def swallowed(found) -> None:
+        """An interrupt in the middle of a finaliser is lost there: it comes once more."""
+        if not issubclass(found.exc_type, KeyboardInterrupt):
+            hook(found)
+            return
+        again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))  # when this is over
+        again.daemon = True
+        again.start()
+        waiting.append(again)
+
+    sys.unraisablehook = swallowed
     try:
         yield
     finally:
+        for again in waiting:
+            again.cancel()
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 

@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -93,3 +94,20 @@ def test_a_reader_that_has_gone_is_no_traceback():
     done = run(writes)
     os.close(writes)
     assert (done.returncode, done.stderr) == (FAULT, b"")
+
+
+def test_a_signal_that_a_finaliser_swallows_comes_once_more():
+    class Late:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)  # here it is raised, and lost
+
+    def command() -> int:
+        late = Late()
+        del late
+        time.sleep(20)
+        return COMPLETE
+
+    begun, hook = time.monotonic(), sys.unraisablehook
+    assert exits.of(command) == REQUEUE and time.monotonic() - begun < 10
+    assert sys.unraisablehook is hook
