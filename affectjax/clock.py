@@ -43,8 +43,12 @@ def peak() -> float:
 
 
 def work(model: Any, batch: Mapping[str, Any]) -> float:
-    """FLOPs of a training step on a host batch: backward costs twice what forward does."""
-    still = model.frozen_flops(batch) if hasattr(model, "frozen_flops") else 0.0
+    """FLOPs of a training step on a host batch: backward costs twice what forward does.
+
+    A network that is frozen has no backward pass.
+    """
+    networks = model.network_flops(batch) if hasattr(model, "network_flops") else {}
+    still = sum(flops for name, flops in networks.items() if name in model.frozen)
     return 3 * model.flops(batch) - 2 * still
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from ml_collections import config_dict
 
 from affectjax import (
-    assemble,
     checkpoint,
     clock,
     compiling,
@@ -22,15 +21,13 @@ from affectjax import (
     hosts,
     initialise,
     logs,
-    optim,
+    prepare,
     sharding,
-    state,
     update,
     watchdog,
 )
-from affectjax.data import moments, pipeline, vocabulary
+from affectjax.data import pipeline
 from affectjax.errors import UserError
-from affectjax.settings import Settings
 
 
 class Stopped(Exception):
@@ -52,55 +49,38 @@ def run(
 
     `known` are the digests of the datasets of runs whose figures will stand beside this one's.
     """
-    settings = Settings(**configlib.arguments(config.train))
-    mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
     stop = stop or hosts.Stop()
-    training = Training(config, settings, mesh, workdir, init_from)
-    if known - {training.data.dataset.digest}:
-        raise UserError(
-            "the dataset is not the one that the finished runs beside this one were trained on",
-            str(training.data.dataset.folder),
-            "Give the same dataset, or another --workdir.",
-        )
+    training = Training(*prepare.prepare(config, workdir, init_from))
+    prepare.check_dataset(training.data, known, "finished runs beside this one")
     with stop.listening():
         return training.run(stop)
 
 
 def export_newest(config: config_dict.ConfigDict, workdir: pathlib.Path) -> pathlib.Path:
     """Export the newest good checkpoint of a run as it stands; gives the folder."""
-    settings = Settings(**configlib.arguments(config.train))
-    mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
     if not checkpoint.steps(workdir / "checkpoints"):
         raise UserError("no checkpoint to export", str(workdir), "Train first.")
-    training = Training(config, settings, mesh, workdir, None, going_on=True)
+    training = Training(*prepare.prepare(config, workdir, going_on=True))
     found = training.saves.restore(training.like)
     if found is None:
         raise UserError("no checkpoint is whole", str(workdir), "Train again.")
     training.state, training.host, step = found
-    training._same_words()
+    prepare.check_words(training.words, training.host["vocabulary"], workdir)
     hosts.say(f"the checkpoint of step {step} of {training.steps}")
     return training.export({})
 
 
 class Training:
-    """A run's parts, put together once; `run` walks the steps."""
+    """A run under way, from what was prepared; `run` walks the steps."""
 
-    def __init__(self, config, settings, mesh, workdir, init_from, going_on=False):
-        self.config, self.settings, self.mesh, self.workdir = config, settings, mesh, workdir
-        self.data = assemble.data(config)
-        hosts.agree(self.data.dataset.digest, "the dataset", "Give every process the same files.")
-        hosts.say(f"data: {self.data.describe()}")
-        start_from = initialise.load(init_from) if init_from else None
-        self.words = self._vocabulary(start_from, going_on)
-        self.examples = assemble.examples(config, self.words)
-        self.model = assemble.model(config, self.words)
-        self.train = self.data.parts["train"]
-        steps = settings.steps or math.ceil(settings.epochs * len(self.train) / settings.batch)
-        self.steps, self.steps_per_epoch = steps, len(self.train) / settings.batch
-        self._check()
-        self.state, self.like = self._initial(start_from)
+    def __init__(self, parts: prepare.Parts, start: prepare.Start):
+        self.config, self.settings, self.mesh = parts.config, parts.settings, parts.mesh
+        self.workdir, self.data, self.words = parts.workdir, parts.data, parts.words
+        self.examples, self.model, self.train = parts.examples, parts.model, parts.train
+        self.steps, self.steps_per_epoch = parts.steps, parts.steps_per_epoch
+        self.optimizer, self.schedule, self.state, self.like = start
         self.saves = checkpoint.Checkpoints(
-            workdir / "checkpoints", **configlib.arguments(config.checkpoint)
+            self.workdir / "checkpoints", **configlib.arguments(self.config.checkpoint)
         )
         self.host = {
             "best": None,
@@ -113,103 +93,7 @@ class Training:
         }
         self.predict = evaluate.predictor(self.model, self.mesh)
         self._parts: dict[str, np.ndarray] = {}
-        self.log = logs.Log(workdir, hosts.is_first(), steps, settings.tensorboard)
-
-    def _vocabulary(self, start_from, going_on: bool) -> vocabulary.Vocabulary | None:
-        """The export's that the run starts from, or the dataset's; that of its checkpoints."""
-        path = self.workdir / "vocabulary.txt"
-        words = assemble.vocabulary(self.config, self.data)
-        if words is None:
-            return None
-        if start_from and start_from.vocabulary:
-            words = start_from.vocabulary
-        begun = path.exists() and bool(checkpoint.steps(self.workdir / "checkpoints"))
-        if begun:
-            stored = vocabulary.Vocabulary.load(path)
-            if going_on:  # whatever it started from
-                words = stored
-            if stored.digest != words.digest:
-                raise UserError(
-                    "the dataset's vocabulary does not fit the checkpoints in the workdir",
-                    str(path),
-                    "Use the dataset they were trained on, or another --workdir.",
-                )
-        hosts.barrier("vocabulary read")
-        if hosts.is_first() and not begun:
-            words.save(path)
-        rate = words.oov_rate(self.data.dataset.words())
-        hosts.say(f"vocabulary: {len(words)} entries, {rate:.2%} of the words are outside it")
-        return words
-
-    def _check(self) -> None:
-        """What would otherwise fail deep inside jit."""
-        s, shards = self.settings, self.mesh.size // self.mesh.shape["tensor"]
-        if not len(self.train):
-            raise UserError("the training part holds no clip", str(self.data.dataset.folder))
-        if s.batch % (shards * s.micro_batches):
-            raise UserError(
-                f"a batch of {s.batch} cannot be split over {shards} devices and "
-                f"{s.micro_batches} micro-batches",
-                mend=f"Make train.batch a multiple of {shards * s.micro_batches}.",
-            )
-        best = self.config.checkpoint.best
-        if (best or s.patience) and not ("validation" in self.data.parts and s.evaluate_every):
-            raise UserError(
-                "checkpoint.best and train.patience need a validation part and a time to score it",
-                mend="Set data.validation and train.evaluate_every.",
-            )
-        if s.patience and not best:
-            raise UserError("train.patience needs a metric", mend="Set checkpoint.best.")
-
-    def _batch_shapes(self, batch: int) -> dict:
-        return {
-            key: jax.ShapeDtypeStruct((batch, *shape), dtype)
-            for key, (shape, dtype) in self.examples.spec().items()
-        }
-
-    def _initial(self, start_from):
-        """The first state, on its devices, and its shardings."""
-        s, shapes = self.settings, self._batch_shapes(1)
-        # jitted, so that the model is traced once for all who ask below
-        fresh = jax.jit(lambda key: initialise.variables(self.model, shapes, key))
-        variables = jax.eval_shape(fresh, jax.random.key(s.seed))
-        self.optimizer, self.schedule = optim.build(
-            **configlib.arguments(self.config.optim),
-            params=variables["params"],
-            total_steps=self.steps,
-            steps_per_epoch=self.steps_per_epoch,
-        )
-        tasks = initialise.task_names(self.model, variables, shapes)
-        unknown = set(self.config.loss) - set(tasks)
-        if unknown:
-            raise UserError(
-                f"unknown config key 'loss.{unknown.pop()}'", mend=f"Tasks are {', '.join(tasks)}."
-            )
-        like = state.abstract(
-            fresh,
-            self.optimizer,
-            self.mesh,
-            ema=bool(s.ema),
-            window=update.window(tasks),
-        )
-        first = state.create(
-            fresh,
-            self.optimizer,
-            jax.random.key(s.seed),
-            self.mesh,
-            ema=bool(s.ema),
-            window=update.window(tasks),
-        )
-        statistics = self.data.dataset.metadata["statistics"]
-        if not set(self.config.model.modalities) <= set(statistics):  # of a partition, then
-            statistics = statistics | moments.of_source(self.train)
-        if hasattr(self.examples, "statistics"):  # of targets, over the clips trained on
-            statistics = statistics | self.examples.statistics(self.train)
-        first["model_state"] = initialise.from_statistics(first["model_state"], statistics)
-        if start_from:
-            first |= initialise.from_export(first, start_from, s.init_new, s.init_drop)
-        hosts.say(sharding.table(first["params"], self.mesh))
-        return first, like
+        self.log = logs.Log(self.workdir, hosts.is_first(), self.steps, self.settings.tensorboard)
 
     def run(self, stop: hosts.Stop) -> dict:
         """All steps that are left, then evaluation on the test part and the export."""
@@ -251,24 +135,11 @@ class Training:
             )
             return 0
         self.state, self.host, step = found
-        self._same_words()
-        if self.host["data"] != self.data.dataset.digest:
-            raise UserError(
-                "the dataset is not the one that the checkpoints in the workdir were trained on",
-                str(self.data.dataset.folder),
-                "Give the same dataset, or another --workdir.",
-            )
+        prepare.check_words(self.words, self.host["vocabulary"], self.workdir)
+        prepare.check_dataset(self.data, {self.host["data"]}, "checkpoints in the workdir")
         self.log.cut(step)
         hosts.say(f"resumed at step {step} of {self.steps}")
         return step
-
-    def _same_words(self) -> None:
-        if self.host["vocabulary"] != (self.words.digest if self.words else None):
-            raise UserError(
-                "the vocabulary is not the one that the checkpoints were trained with",
-                str(self.workdir / "vocabulary.txt"),
-                "Bring that file back, or say another --workdir.",
-            )
 
     def _steps(self, begin: int, stop: hosts.Stop) -> None:
         s = self.settings

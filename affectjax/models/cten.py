@@ -276,13 +276,10 @@ class CTEN(nn.Module):
             total = total + 6 * rows * c * c + 2 * pairs * c
         each = 2 * pairs * c + 4 * rows * c + 2 * rows * self.segments
         total = total + looks * (each + 2 * len(n) * c * len(self.outputs))
-        return float(np.sum(total)) + sum(self._network_flops(batch).values())
+        return float(np.sum(total)) + sum(self.network_flops(batch).values())
 
-    def frozen_flops(self, batch: Mapping[str, np.ndarray]) -> float:
-        """Those of them that have no backward pass."""
-        return sum(n for name, n in self._network_flops(batch).items() if name in self.frozen)
-
-    def _network_flops(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def network_flops(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Those of them that are a network's before the streams, by its name."""
         found = {}
         if self.sight:
             again = len(LOOKS) if self.resample and self.erase != "none" else 1

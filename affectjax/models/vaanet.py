@@ -198,7 +198,7 @@ class VAANet(nn.Module):
 
     def flops(self, batch: Mapping[str, np.ndarray]) -> float:
         """FLOPs of one forward pass over the segments of a host batch."""
-        total = sum(self._network_flops(batch).values())
+        total = sum(self.network_flops(batch).values())
         total += 2.0 * len(batch["weight"]) * sum(self._widths().values()) * len(self.outputs)
         for m, width in self._widths().items():
             rows = float(np.asarray(batch[f"present/{m}"]).sum())
@@ -211,11 +211,8 @@ class VAANet(nn.Module):
                 total += 2 * rows * (width + self.segments)
         return total
 
-    def frozen_flops(self, batch: Mapping[str, np.ndarray]) -> float:
-        """Those of them that have no backward pass."""
-        return sum(n for name, n in self._network_flops(batch).items() if name in self.frozen)
-
-    def _network_flops(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def network_flops(self, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Those of them that are a network's before the streams, by its name."""
         found = {}
         if self.sight:
             found["sight"] = sight_flops(self.sight, batch, batch["frames"].shape[2])

@@ -135,6 +135,6 @@ def test_flops_count_the_networks_and_a_frozen_one_has_no_backward_pass(name):
     lowered = jax.jit(lambda v, b: model.apply(v, b, False)).lower(variables, whole)
     assert model.flops(whole) == pytest.approx(lowered.cost_analysis()["flops"], rel=0.1)
     assert model.flops(batch) < 0.8 * model.flops(whole)
-    frozen = model.frozen_flops(whole)
+    frozen = model.network_flops(whole)["sound"]
     assert 0 < frozen < 0.5 * model.flops(whole)
     assert clock.work(model, whole) == 3 * model.flops(whole) - 2 * frozen
