@@ -25,12 +25,11 @@ SAMPLE = (
 def text(about: Mapping[str, Any], parameters: int) -> str:
     """The card of an export whose config.json holds `about`."""
     model, known = about["config"]["model"], about["modalities"]
+    reads = _reads(about)
     untrained = [m for m, said in known.items() if not said.get("trained", True)]
     dataset = about["dataset"]
     parts = [
-        FRONT.format(
-            pipeline="video-classification" if model["modalities"] else "text-classification"
-        ),
+        FRONT.format(pipeline="video-classification" if reads else "text-classification"),
         f"# {model['name']}, trained by affectjax",
         f"{parameters:,} parameters, trained on `{dataset['name']}` (digest "
         f"`{dataset['digest'][:16]}`).",
@@ -41,11 +40,9 @@ def text(about: Mapping[str, Any], parameters: int) -> str:
         parts.append(f"**Untrained extractors ({', '.join(untrained)}): a trial, not a model.**")
     if model.get("outputs"):
         parts.append(f"Predicts {', '.join(model['outputs'])}.")
-    parts += ["## Use", _use(bool(model["modalities"]))]
-    if model["modalities"]:
-        rows = [(m, width, known.get(m, {}).get("extractor", "unknown"))
-                for m, width in model["modalities"].items()]  # fmt: skip
-        parts += ["## What it reads", _table(("modality", "width", "extractor"), rows)]
+    parts += ["## Use", _use(bool(reads))]
+    if reads:
+        parts += ["## What it reads", _table(("modality", "width", "extractor"), reads)]
     shown = {k: v for k, v in about["metrics"].items() if "/" not in k}
     if shown:
         rows = [(k, "undefined" if v is None else format(v, ".4f")) for k, v in shown.items()]
@@ -53,6 +50,15 @@ def text(about: Mapping[str, Any], parameters: int) -> str:
         if len(shown) < len(about["metrics"]):
             parts.append("Those of single classes stand in `config.json`, with all settings.")
     return "\n\n".join([*parts, "## Limits", LIMITS]) + "\n"
+
+
+def _reads(about: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """(modality, width, extractor) of features, then of a record's entries, named as theirs."""
+    known, own = about["modalities"], about["config"].get("examples", {})
+    features = about["config"]["model"]["modalities"].items()
+    rows = [(m, width, known.get(m, {}).get("extractor", "unknown")) for m, width in features]
+    rows += [("frames", "pictures", "frames")] * bool(own.get("frames"))
+    return rows + [("mfcc", own.get("mfcc"), "mfcc")] * bool(own.get("mfcc"))
 
 
 def _use(videos: bool) -> str:

@@ -55,7 +55,7 @@ def work(model: Any, batch: Mapping[str, Any]) -> float:
 class Clock:
     """Step time, examples a second, share of time spent waiting for input, FLOP utilisation."""
 
-    def __init__(self, batch: int, shards: int, local_rows: int):
+    def __init__(self, batch: int, local_rows: int):
         self.batch, self.share = batch, batch / max(local_rows, 1)
         self.peak = peak() * jax.device_count()
         self._reset()

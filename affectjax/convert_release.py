@@ -30,7 +30,6 @@ CLASSES = {
 }
 POSITIVE = {8: ("anticipation", "joy", "surprise", "trust"), 6: ("joy", "surprise")}
 SOUND = {"vaanet": {"mfcc": 32, "mfcc_rows": 4096}, "cten": {"mfcc": 128, "mfcc_rows": 1600}}
-NAMES = tuple(SOUND)
 
 
 def convert(

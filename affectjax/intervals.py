@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-LEVEL = 0.95
+LEVEL = 0.95  # of every interval that is shown anywhere
 
 
 class Interval(NamedTuple):
@@ -25,12 +25,12 @@ class Interval(NamedTuple):
     high: float
 
 
-def over_seeds(values: Sequence[float], level: float = LEVEL) -> Interval:
+def over_seeds(values: Sequence[float]) -> Interval:
     """Student's t over independent runs; one alone has a mean and no interval."""
-    return over_splits(values, 0.0, level)
+    return over_splits(values, 0.0)
 
 
-def over_splits(values: Sequence[float], test_share: float, level: float = LEVEL) -> Interval:
+def over_splits(values: Sequence[float], test_share: float) -> Interval:
     """The corrected resampled t; `test_share` is the number of test clips to one training clip.
 
     The variance of the mean is (1 / n + test_share) times that of the values.
@@ -41,7 +41,7 @@ def over_splits(values: Sequence[float], test_share: float, level: float = LEVEL
     if n < 2:
         return Interval(mean, math.nan, math.nan)
     spread = math.sqrt((1 / n + test_share) * values.var(ddof=1))
-    half = special.stdtrit(n - 1, (1 + level) / 2) * spread
+    half = special.stdtrit(n - 1, (1 + LEVEL) / 2) * spread
     return Interval(mean, mean - half, mean + half)
 
 
@@ -50,14 +50,13 @@ def over_groups(
     groups: Sequence[str],
     draws: int = 1000,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> Interval:
     """Percentiles of score(rows) over groups drawn with replacement; `rows` are row numbers.
 
     The mean is score(all rows). Draws in which the score is undefined are left out; where they are
     half of all, or where there is one group alone, there is no interval.
     """
-    return all_over_groups(lambda rows: {"": score(rows)}, groups, draws, seed, level)[""]
+    return all_over_groups(lambda rows: {"": score(rows)}, groups, draws, seed)[""]
 
 
 def all_over_groups(
@@ -65,7 +64,6 @@ def all_over_groups(
     groups: Sequence[str],
     draws: int = 1000,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> dict[str, Interval]:
     """`over_groups` of every score that score(rows) gives by name, from the same draws."""
     names, of_row = np.unique(np.asarray(groups), return_inverse=True)
@@ -84,6 +82,6 @@ def all_over_groups(
         if len(found) <= draws / 2:
             intervals[key] = Interval(mean, math.nan, math.nan)
             continue
-        low, high = np.quantile(found, ((1 - level) / 2, (1 + level) / 2))
+        low, high = np.quantile(found, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
         intervals[key] = Interval(mean, float(low), float(high))
     return intervals

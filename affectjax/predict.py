@@ -91,12 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         help="pages point to the videos where they lie, to copies beside them, or hold them",
     )
     add(
-        "--compile_cache",
+        "--compile-cache",
+        "--compile_cache",  # as the trainer spells it
         default="~/.cache/affectjax/compiled",
         metavar="DIR",
         help="compiled programs; empty for none",
     )
-    return found  # fmt: skip
+    return found
 
 
 def _main(argv: list[str] | None) -> int:

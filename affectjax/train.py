@@ -169,7 +169,7 @@ class Training:
             bad_records=s.bad_records,
         )
         placed = sharding.batch_sharding(self.mesh)
-        timer = clock.Clock(s.batch, self.mesh.size // self.mesh.shape["tensor"], len(rows))
+        timer = clock.Clock(s.batch, len(rows))
 
         def fetch():
             host = timer.waiting(lambda: next(batches))

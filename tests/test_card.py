@@ -31,6 +31,14 @@ def test_the_front_matter_names_library_and_task():
     assert front(card.text(words, 7))["pipeline_tag"] == "text-classification"
 
 
+def test_a_model_of_pixels_and_sound_reads_videos_too():
+    config = {"model": {"name": "vaanet", "modalities": {}}, "examples": {"frames": 16, "mfcc": 32}}
+    text = card.text({**ABOUT, "config": config, "modalities": {}}, 7)
+    assert front(text)["pipeline_tag"] == "video-classification"
+    assert "| frames | pictures | frames |\n| mfcc | 32 | mfcc |" in text
+    assert 'model.predict("video.mp4")' in text
+
+
 def test_the_card_says_what_was_trained_on_what_and_how_well():
     text = card.text(ABOUT, 1234567)
     for said in ("# cten,", "1,234,567 parameters", "`ekman6` (digest `0123456789abcdef`)",

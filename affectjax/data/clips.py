@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.data import alignment
-from affectjax.errors import BadRecord, UserError
+from affectjax.data import alignment, sources
+from affectjax.errors import UserError
 
 WINDOWS = ("centre", "tiled")
 
@@ -134,12 +134,7 @@ class ClipExamples:
         """{"target": mean and deviation [K]} of the values in a source; nothing for classes."""
         if self.task == "classes":
             return {}
-        rows = []
-        for i in range(len(source)):
-            try:
-                rows.append(self._target(source[i]))
-            except BadRecord:  # whether that stops the run is for the pipeline to say
-                continue
+        rows = [self._target(record) for _, record in sources.readable(source)]
         table = np.array(rows, np.float64).reshape(-1, len(self.outputs))
         known = [column[np.isfinite(column)] for column in table.T]
         for name, column in zip(self.outputs, known):

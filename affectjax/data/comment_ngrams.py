@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from affectjax.data import comment_targets
+from affectjax.data import comment_targets, sources
 from affectjax.data.ngrams import ngrams
-from affectjax.errors import BadRecord, UserError
+from affectjax.errors import UserError
 
 
 class NgramExamples(comment_targets.CommentExamples):
@@ -47,12 +47,9 @@ class NgramExamples(comment_targets.CommentExamples):
         """How common each emotion is, and in which share of the comments each n-gram stands."""
         found = np.zeros(self.buckets, np.int64)
         read = 0
-        for i in range(len(source)):
-            try:
-                found[self._ngrams(comment_targets.text(source[i]))[0]] += 1
-                read += 1
-            except BadRecord:  # whether that stops the run is for the pipeline to say
-                continue
+        for _, record in sources.readable(source):
+            found[self._ngrams(comment_targets.text(record))[0]] += 1
+            read += 1
         share = found / max(read, 1)
         return {
             **comment_targets.statistics(source, self.columns),

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.errors import BadRecord, UserError
+from affectjax.data import sources
+from affectjax.errors import UserError
 
 
 class CommentExamples(abc.ABC):
@@ -121,12 +122,7 @@ def check(spec: Any, where: str, values: Sequence[str]) -> None:
 
 def statistics(source, columns: Sequence[int]) -> dict[str, dict[str, np.ndarray]]:
     """{"target": mean and deviation [K]}: how common each emotion is among the known ones."""
-    rows = []
-    for i in range(len(source)):
-        try:
-            rows.append(targets(source[i], columns))
-        except BadRecord:  # whether that stops the run is for the pipeline to say
-            continue
+    rows = [targets(record, columns) for _, record in sources.readable(source)]
     table = np.array(rows, np.float64).reshape(-1, len(columns))
     known = [column[~np.isnan(column)] for column in table.T]
     for place, column in enumerate(known):

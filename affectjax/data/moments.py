@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from affectjax.errors import BadRecord
+from affectjax.data import sources
 
 DIGITS = 6  # the last bits of a long sum differ between processors
 
@@ -38,11 +38,8 @@ class Moments:
 def of_source(source) -> dict[str, dict]:
     """The table of a source's own clips, where no split `train` was there to be counted."""
     found = Moments()
-    for i in range(len(source)):
-        try:
-            found.add(source[i]["features"])
-        except BadRecord:  # whether that stops the run is for the pipeline to say
-            continue
+    for _, record in sources.readable(source):
+        found.add(record["features"])
     return found.table()
 
 

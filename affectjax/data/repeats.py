@@ -6,7 +6,8 @@ brought to unit deviation, modalities weigh alike, and two clips are as alike as
 
 import numpy as np
 
-from affectjax.errors import BadRecord, UserError
+from affectjax.data import sources
+from affectjax.errors import UserError
 
 CHUNK = 1024  # clips compared at once
 
@@ -39,19 +40,12 @@ def likeness(part, other) -> np.ndarray:
 def _means(part) -> dict[str, np.ndarray]:
     """{modality: float64 [n, D]}, NaN where a clip has no row of it or cannot be read."""
     found: dict[str, np.ndarray] = {}
-    for row in range(len(part)):
-        for name, steps in _features(part, row).items():
+    for row, record in sources.readable(part):
+        for name, steps in record["features"].items():
             table = found.setdefault(name, np.full((len(part), steps.shape[1]), np.nan))
             if len(steps):
                 table[row] = steps.astype(np.float64).mean(0)
     return found
-
-
-def _features(part, number: int) -> dict[str, np.ndarray]:
-    try:
-        return part[number]["features"]
-    except BadRecord:  # whether that stops the run is for the pipeline to say
-        return {}
 
 
 def _standardised(rows: np.ndarray) -> np.ndarray:

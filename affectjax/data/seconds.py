@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.data import alignment
-from affectjax.errors import BadRecord, UserError
+from affectjax.data import alignment, sources
+from affectjax.errors import UserError
 
 
 class SecondsExamples:
@@ -88,11 +88,8 @@ class SecondsExamples:
     def statistics(self, source) -> dict[str, dict[str, np.ndarray]]:
         """{"target": mean and deviation [K]} of the source's known windows."""
         rows = [np.zeros((0, len(self.outputs)))]
-        for i in range(len(source)):
-            try:
-                rows.append(np.asarray(source[i]["distribution"], np.float64))
-            except BadRecord:  # whether that stops the run is for the pipeline to say
-                continue
+        for _, record in sources.readable(source):
+            rows.append(np.asarray(record["distribution"], np.float64))
         table = np.concatenate(rows)
         table = table[np.isfinite(table).all(1)]
         if not len(table):

@@ -83,6 +83,19 @@ class Index:
     bytes: np.ndarray  # int64, the lengths of the serialised records
 
 
+def readable(source) -> Iterator[tuple[int, dict]]:
+    """(its place, the record) of those that can be read.
+
+    Whether a bad record stops the run is for the pipeline to say, which reads it again.
+    """
+    for place in range(len(source)):
+        try:
+            record = source[place]
+        except BadRecord:
+            continue
+        yield place, record
+
+
 class One:
     """A source of one record."""
 
@@ -123,7 +136,6 @@ class Source:
     groups = property(lambda self: self.index.groups)
     labels = property(lambda self: self.index.labels)
     durations = property(lambda self: self.index.durations)
-    comments = property(lambda self: self.index.comments)
 
     def __len__(self) -> int:
         return len(self.index.ids)

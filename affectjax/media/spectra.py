@@ -38,7 +38,6 @@ class Mel:
 
 VAANET = Mel(samples=44_100, coefficients=32)
 VAANET_RELEASE = dataclasses.replace(VAANET, padding="reflect")
-CTEN = VAANET
 
 
 class Mfcc:

@@ -20,6 +20,8 @@ from affectjax.report.chart import (
     whisker,
 )
 
+WIDTH = 720  # of bars and dots
+
 
 class Dot(NamedTuple):
     """One value on a row of a dot plot."""
@@ -35,12 +37,10 @@ class Dot(NamedTuple):
 def bars(
     names: Sequence[str],
     series: Sequence[tuple[str, Sequence[Interval], int]],
-    width: int = 720,
-    unit: str = "",
 ) -> str:
     """Groups of bars: `series` are (title, an interval for each name, place in the palette)."""
     left, right, top = 44, 6, 8
-    slanted = max(map(len, names)) * LETTER > (width - left - right) / len(names) - 4
+    slanted = max(map(len, names)) * LETTER > (WIDTH - left - right) / len(names) - 4
     bottom = 14 + (min(70, max(map(len, names)) * LETTER * 0.55) if slanted else 8)
     height = 190 + bottom
     seen = [v for _, values, _ in series for each in values for v in each if math.isfinite(v)]
@@ -53,11 +53,11 @@ def bars(
     parts = []
     for value in ticks(low, high + 1e-9):
         parts.append(
-            f'<path d="M{left} {place(value):.1f}H{width - right}" stroke="{GRID}"/>'
+            f'<path d="M{left} {place(value):.1f}H{WIDTH - right}" stroke="{GRID}"/>'
             f'<text x="{left - 5}" y="{place(value) + 4:.1f}" text-anchor="end">'
-            f"{number(value)}{unit}</text>"
+            f"{number(value)}</text>"
         )
-    group = (width - left - right) / len(names)
+    group = (WIDTH - left - right) / len(names)
     each = min(34.0, group * 0.84 / len(series))
     for i, name in enumerate(names):
         middle = left + group * (i + 0.5)
@@ -67,7 +67,7 @@ def bars(
                 continue
             x = middle + (j - len(series) / 2) * each
             y, zero = place(mean), place(0.0)
-            said = f"{title}, {name}: {mean:.4g}{unit}"
+            said = f"{title}, {name}: {mean:.4g}"
             if math.isfinite(low_end):
                 said += f" ({low_end:.4g} to {high_end:.4g})"
             parts.append(
@@ -80,8 +80,8 @@ def bars(
                 parts.append(whisker(at, place(low_end), place(high_end), upright=True))
             parts.append("</g>")
         parts.append(name_below(name, middle, height - bottom + 14, slanted))
-    parts.append(f'<path d="M{left} {place(0.0):.1f}H{width - right}" stroke="{INK}"/>')
-    return svg(width, height, "".join(parts), "bars")
+    parts.append(f'<path d="M{left} {place(0.0):.1f}H{WIDTH - right}" stroke="{INK}"/>')
+    return svg(WIDTH, height, "".join(parts), "bars")
 
 
 def heat(names: Sequence[str], counts: np.ndarray) -> str:
@@ -122,7 +122,7 @@ def heat(names: Sequence[str], counts: np.ndarray) -> str:
     return svg(width, height, "".join(parts), "heat")
 
 
-def dots(names: Sequence[str], given: Sequence[Dot], width: int = 720) -> str:
+def dots(names: Sequence[str], given: Sequence[Dot]) -> str:
     """A row a name: the paper's number hollow and grey, ours filled with its interval."""
     left = 16 + LETTER * min(44, max(map(len, names)))
     row, top, bottom, right = 20, 6, 24, 16
@@ -131,7 +131,7 @@ def dots(names: Sequence[str], given: Sequence[Dot], width: int = 720) -> str:
     low, high = min(seen, default=0.0), max(seen, default=1.0)
     around = 0.05 * (high - low) or max(abs(high), 1.0) * 0.05
     low, high = low - around, high + around
-    place = lambda value: left + (width - left - right) * (value - low) / (high - low)  # noqa: E731
+    place = lambda value: left + (WIDTH - left - right) * (value - low) / (high - low)  # noqa: E731
     parts = []
     for value in ticks(low, high, 6):
         x = place(value)
@@ -164,7 +164,7 @@ def dots(names: Sequence[str], given: Sequence[Dot], width: int = 720) -> str:
                 'stroke-width="2"/>'
             )
         parts.append("</g>")
-    return svg(width, height, "".join(parts), "dots")
+    return svg(WIDTH, height, "".join(parts), "dots")
 
 
 def _tint(share: float) -> str:

@@ -110,7 +110,7 @@ def everything(folder) -> list:
     for name in dataset.splits:
         source = dataset.split(name)
         for key in ("ids", "groups", "labels", "durations", "comments"):
-            told.append((key, list(getattr(source, key))))
+            told.append((key, list(getattr(source.index, key))))
         told += [leaf for i in range(len(source)) for leaf in leaves(source[i])]
     return told
 
@@ -245,7 +245,7 @@ def test_a_folder_gives_back_its_records_in_order(format, tmp_path):
     assert train.groups == [r["group"] for r in given[:9]]
     assert train.labels.tolist() == [r["label"] for r in given[:9]]
     assert train.durations.tolist() == [r["duration"] for r in given[:9]]
-    assert train.comments.tolist() == [len(r["comments"]["length"]) for r in given[:9]]
+    assert train.index.comments.tolist() == [len(r["comments"]["length"]) for r in given[:9]]
 
 
 @pytest.mark.parametrize("format", FORMATS)

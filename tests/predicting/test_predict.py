@@ -52,7 +52,7 @@ def made(export, folder, tmp_path_factory):
 def run(export, *places, **flags) -> int:
     *places, out = places
     options = {"compile_cache": "", "workers": 1, **flags}
-    more = [f"--{key.replace('_', '-') if key != 'compile_cache' else key}={value}"
+    more = [f"--{key.replace('_', '-')}={value}"
             for key, value in options.items()]  # fmt: skip
     return predict.main([str(export), *map(str, places), f"--out={out}", *more])
 
