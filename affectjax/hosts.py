@@ -7,6 +7,7 @@ import itertools
 import os
 import pathlib
 import re
+import secrets
 import signal
 import socket
 import sys
@@ -54,6 +55,7 @@ def start(
     }
     if detect:
         jax.distributed.initialize(**times)
+        _all_devices()
         _meet(seconds)
     elif processes > 1:
         if not re.fullmatch(r"\S+:\d+", coordinator or ""):
@@ -66,6 +68,7 @@ def start(
         # jax would end the job after this time as well, but without saying who is missing.
         rollcall.call(coordinator, processes, process, seconds)
         jax.distributed.initialize(coordinator, processes, process, **times)
+        _all_devices()
         _meet(seconds)
 
 
@@ -118,15 +121,51 @@ def agree(value: str, what: str, mend: str = "") -> None:
         raise UserError(f"{what} differs between the processes: {who} from process 0", mend=mend)
 
 
+def _all_devices() -> None:
+    """Under SLURM jax gives each process one GPU; one that is alone on its node drives them all."""
+    alone = re.fullmatch(r"1(\(x\d+\))?", os.environ.get("SLURM_STEP_TASKS_PER_NODE", ""))
+    if alone and "JAX_LOCAL_DEVICE_IDS" not in os.environ:
+        for maker in ("cuda", "rocm"):
+            jax.config.update(f"jax_{maker}_visible_devices", "all")
+
+
 def _meet(seconds: float) -> None:
     """Tell the others the host, for their messages, and exchange something for the first time."""
     if (service := _service()) is not None:
         own = f"{socket.gethostname()} (pid {os.getpid()})"
         service.key_value_set(f"affectjax/host/{jax.process_index()}", own)
         barrier("start", seconds)
+        _share_compiled(service)
         # On CPUs whoever comes to the first exchange half a minute before another gives up, so it
         # is made here, where all are in step.
         multihost_utils.sync_global_devices("affectjax: start")
+
+
+def _share_compiled(service) -> None:
+    """Keep compiled programs only where all processes see the same folder.
+
+    Process 0 alone writes them. One that then finds its program there does not compile, and on GPUs
+    the others, who do, wait for what it would have measured for them.
+    """
+    folder = jax.config.jax_compilation_cache_dir
+    if not folder:
+        return
+    own = pathlib.Path(folder) / ".seen-by-all"
+    place = "affectjax/compiled"
+    if is_first():
+        with contextlib.suppress(OSError):
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.write_text(token := secrets.token_hex(8))
+            service.key_value_set("affectjax/token/0", token)
+    barrier("compiled programs")
+    told = _told(service, "affectjax/token").get(0)
+    with contextlib.suppress(OSError):
+        if told and own.read_text() == told:
+            service.key_value_set(f"{place}/{jax.process_index()}", "")
+    barrier("compiled programs compared")
+    if len(_told(service, place)) < jax.process_count():
+        jax.config.update("jax_compilation_cache_dir", None)
+        say(f"compiled programs are not kept: not every process sees those in {folder}")
 
 
 def _service():

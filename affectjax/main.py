@@ -106,7 +106,8 @@ def _main(argv: list[str]) -> int:
         config, overrides = configlib.parse(words, values)
         asked = configlib.config_path(words)
     bounds.check(config)
-    if config.train.deterministic:
+    # Atomic sums set the copies of a leaf apart where `tensor` peers make its gradient each alone.
+    if config.train.deterministic or config.mesh.tensor != 1:
         os.environ["XLA_FLAGS"] = (
             os.environ.get("XLA_FLAGS", "") + " --xla_gpu_deterministic_ops=true"
         )
@@ -213,6 +214,8 @@ def _beside_the_truth(config, metrics: dict) -> None:
 
 def _evaluate(config, folder: pathlib.Path) -> int:
     """Score an export on the test part of the dataset."""
+    import jax
+
     from affectjax import assemble, evaluate, export, hosts, sharding
 
     if not (folder / "config.json").exists() or (folder / "export").is_dir():
@@ -231,11 +234,14 @@ def _evaluate(config, folder: pathlib.Path) -> int:
     if loaded.about["dataset"]["digest"] != found.dataset.digest:
         hosts.say(f"note: it was trained on another dataset, {loaded.about['dataset']['name']}")
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
+    params, model_state = jax.device_put(
+        (loaded.params, loaded.model_state), sharding.replicated(mesh)
+    )
     metrics, _, ids = evaluate.evaluate(
         evaluate.predictor(loaded.model, mesh),
         loaded.model,
-        loaded.params,
-        loaded.model_state,
+        params,
+        model_state,
         found.parts["test"],
         loaded.examples,
         mesh,
@@ -299,4 +305,6 @@ if __name__ == "__main__":
     # for threads that wait for what the failure took from them (a save, a worker).
     if status in (BAD_INPUT, FAULT):
         os._exit(status)
+    if status == REQUEUE:  # a launcher ends the others when the first has left, and all have saved
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(status)

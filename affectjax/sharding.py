@@ -63,9 +63,19 @@ def mesh_of(devices: Sequence[Any], data: int = -1, fsdp: int = 1, tensor: int =
         )
     sizes = [len(devices) // known if size == -1 else size for size in sizes]
     # Auto axes: Linen code does not carry shardings in its types, as explicit axes would ask.
-    return jax.make_mesh(
-        sizes, AXES, devices=list(devices), axis_types=(AxisType.Auto,) * len(AXES)
-    )
+    kinds = (AxisType.Auto,) * len(AXES)
+    if devices[0].platform == "tpu":  # laid along the links between the chips
+        return jax.make_mesh(sizes, AXES, devices=list(devices), axis_types=kinds)
+    return Mesh(arranged(devices, sizes), AXES, axis_types=kinds)
+
+
+def arranged(devices: Sequence[Any], sizes: Sequence[int]) -> np.ndarray:
+    """The devices [sizes], those of one host side by side along the last axes.
+
+    jax.make_mesh takes every host of GPUs for a slice of its own, and refuses several of them.
+    """
+    ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+    return np.array(ordered, dtype=object).reshape(sizes)
 
 
 def partition(

@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 
+import jax
 import pytest
 
-from affectjax import rollcall
+from affectjax import hosts, rollcall
 from affectjax.errors import UserError
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -127,6 +128,44 @@ def test_a_barrier_names_the_process_that_does_not_come(address):
             f"waited 2 s at 'the dataset is read' for process 1 on {socket.gethostname()} (pid "
         )
     assert told[1] == ""
+
+
+APART = """
+import sys, jax
+from affectjax import hosts
+
+process, port, cache = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+hosts.start("127.0.0.1:" + port, 2, process, cpu_devices=1, cache=cache)
+print("told:", jax.config.jax_compilation_cache_dir, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [True, False])
+def test_compiled_programs_are_kept_where_all_processes_see_them(shared, address, tmp_path):
+    caches = [tmp_path / ("both" if shared else str(process)) for process in range(2)]
+    jobs = [subprocess.Popen([sys.executable, "-c", APART, str(i), address.split(":")[1], str(own)],
+                             env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+                             text=True)
+            for i, own in enumerate(caches)]  # fmt: skip
+    said = [job.communicate(timeout=120)[0] for job in jobs]
+    told = [text.partition("told:")[2].strip() for text in said]
+    assert told == ([str(caches[0])] * 2 if shared else ["None", "None"])
+    assert ("compiled programs are not kept" in said[0]) == (not shared)
+
+
+def test_under_slurm_a_process_alone_on_its_node_sees_all_its_gpus(monkeypatch):
+    seen = []
+    monkeypatch.setattr(jax.config, "update", lambda *pair: seen.append(pair))
+    for tasks, wanted in (("1(x4)", 2), ("1", 2), ("2(x4)", 0), ("1,2", 0), ("8", 0)):
+        seen.clear()
+        monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", tasks)
+        hosts._all_devices()
+        assert len(seen) == wanted, tasks
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1")
+    monkeypatch.setenv("JAX_LOCAL_DEVICE_IDS", "0,1")
+    hosts._all_devices()
+    assert not seen
 
 
 @pytest.mark.slow

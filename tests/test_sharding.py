@@ -1,5 +1,7 @@
 """The mesh, the rules that place parameters, and the rows that each process must bring."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +23,19 @@ def test_minus_one_takes_the_rest():
     assert dict(sharding.make_mesh().shape) == {"data": 8, "fsdp": 1, "tensor": 1}
     assert dict(sharding.make_mesh(2, -1, 2).shape) == {"data": 2, "fsdp": 2, "tensor": 2}
     assert sharding.make_mesh(1, 1, 8).devices.size == 8
+
+
+def test_several_hosts_of_gpus_are_one_mesh_and_tensor_stays_within_a_host():
+    """jax takes each host for a slice: `jax.make_mesh` refuses such devices."""
+    made = [
+        types.SimpleNamespace(platform="gpu", device_kind="H100", process_index=host,
+                              slice_index=host, id=8 * host + i)
+        for i in range(8) for host in range(4)
+    ]  # fmt: skip
+    found = sharding.arranged(made, (2, 4, 4))
+    assert [device.id for device in found.flat] == list(range(32))
+    hosts = np.vectorize(lambda device: device.process_index)(found)
+    assert (hosts.min(-1) == hosts.max(-1)).all()
 
 
 @pytest.mark.parametrize(

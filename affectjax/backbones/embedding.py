@@ -58,7 +58,8 @@ def features(
     with jax.default_matmul_precision("highest" if dtype == "float32" else "default"):
         y = found.module.apply(variables, rows.astype(dtype), found.settings)
     if post != "none":
-        y = vggish.principal(variables, y)
+        with jax.default_matmul_precision("highest"):
+            y = vggish.principal(variables, y)
     return y.astype(jnp.float32)
 
 

@@ -22,6 +22,7 @@ from affectjax.layers.dense import (
     feedforward,
     feedforward_tree,
     fold,
+    last_dense,
     layer_norm,
     norm_tree,
 )
@@ -140,7 +141,7 @@ def rest_of_layer(p, x: jax.Array, f: jax.Array, f_mask: jax.Array, s: Decoder, 
 def word_logits(p: Mapping[str, Any], x: jax.Array, words: int, s: Decoder) -> jax.Array:
     """x [B, P, D] -> float32 [B, P, vocabulary]; the padding beyond `words` is -inf."""
     kernel = p["word"].T if s.tied else p["head"]["kernel"]
-    logits = dense({"kernel": kernel}, x).astype(jnp.float32)
+    logits = last_dense({"kernel": kernel}, x)
     # the padding goes through the bias: over the logits it costs a pass each way
     return logits + jnp.where(jnp.arange(s.vocabulary) < words, p["head"]["bias"], -jnp.inf)
 

@@ -42,6 +42,13 @@ def dense(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
     return y + p["bias"].astype(x.dtype) if "bias" in p else y
 
 
+def last_dense(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+    """`dense` that answers in float32: a softmax tells apart what bfloat16 would round together."""
+    y = answer(x.reshape(-1, x.shape[-1]), p["kernel"].astype(x.dtype))
+    y = y.reshape(*x.shape[:-1], -1)
+    return y + p["bias"] if "bias" in p else y
+
+
 def feedforward(p: dict[str, Any], x: jax.Array) -> jax.Array:
     """x [..., D] -> [..., D] through one hidden layer with the exact (erf) GELU."""
     h = dense(p["in"], x)
@@ -70,9 +77,12 @@ def dot(a: jax.Array, b: jax.Array, over: tuple[int, int] = (1, 0)) -> jax.Array
     It adds up in float32 whatever it multiplies: for bfloat16 that is also the fast way on CPUs
     with matrix units.
     """
+    return _sum(a, b, over).astype(a.dtype)
+
+
+def _sum(a: jax.Array, b: jax.Array, over: tuple[int, int] = (1, 0)) -> jax.Array:
     dimensions = (((over[0],), (over[1],)), ((), ()))
-    y = jax.lax.dot_general(a, b, dimensions, preferred_element_type=jnp.float32)
-    return y.astype(a.dtype)
+    return jax.lax.dot_general(a, b, dimensions, preferred_element_type=jnp.float32)
 
 
 @jax.custom_vjp
@@ -94,6 +104,23 @@ def _product_backward(saved, dy):
 
 
 product.defvjp(_product_forward, _product_backward)
+
+
+@jax.custom_vjp
+def answer(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`product` in the float32 that it adds up in."""
+    return _sum(x, kernel)
+
+
+def _answer_forward(x, kernel):
+    return answer(x, kernel), (x, kernel)
+
+
+def _answer_backward(saved, dy):
+    return _product_backward(saved, dy.astype(saved[0].dtype))
+
+
+answer.defvjp(_answer_forward, _answer_backward)
 
 
 def after(x: jax.Array, signal: jax.Array) -> jax.Array:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax.linen import initializers
 
 from affectjax.layers.attention import einsum
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense, dense_tree, last_dense
 from affectjax.layers.parameters import Leaf
 
 Array = jax.Array
@@ -52,7 +51,7 @@ def moe(p: Mapping[str, Any], x: Array, s: Mixture) -> Array:
     answers = answers + p["experts"]["bias"]
     if s.expert == "sigmoid":
         answers = jax.nn.sigmoid(answers)
-    scores = dense(p["gate"], rows).astype(jnp.float32).reshape(rows.shape[0], s.experts, -1)
+    scores = last_dense(p["gate"], rows).reshape(rows.shape[0], s.experts, -1)
     y = (jax.nn.softmax(scores, axis=1) * answers).sum(1)
     return y.reshape(*x.shape[:-1], s.outputs)
 

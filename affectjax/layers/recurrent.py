@@ -17,7 +17,7 @@ from affectjax.errors import UserError
 from affectjax.layers.dense import dense, dropout, fold
 from affectjax.layers.parameters import Leaf
 from affectjax.layers.recurrent_cells import GATES, STATES
-from affectjax.layers.recurrent_cudnn import lstm_layer, serves
+from affectjax.layers.recurrent_cudnn import close_holes, lstm_layer, open_holes, serves
 from affectjax.layers.recurrent_loop import over_time
 
 Array = jax.Array
@@ -85,8 +85,11 @@ def apply(
     if initial is None:
         zeros = jnp.zeros((s.layers, many, batch, s.hidden), jnp.float32)
         initial = {name: zeros for name in names}
-    form = _form(s, there, x.dtype)
-    x = x.swapaxes(0, 1) if form == "loop" else x  # loops run over the first axis
+    form, order = _form(s, x.dtype), None
+    if form == "loop":
+        x = x.swapaxes(0, 1)  # loops run over the first axis
+    elif there.ndim == 2:
+        x, there, order = close_holes(x, there)
     found = []
     for i in range(s.layers):
         x = dropout(fold(key, i) if i else None, x, s.dropout)
@@ -98,7 +101,9 @@ def apply(
             x, last = _loop(s.cell, layer, x, mask.T, start)
         found.append(last)
     finals = {name: jnp.stack([last[j] for last in found]) for j, name in enumerate(names)}
-    return x.swapaxes(0, 1) if form == "loop" else x, finals
+    if form == "loop":
+        x = x.swapaxes(0, 1)
+    return x if order is None else open_holes(x, order), finals
 
 
 def _loop(
@@ -121,14 +126,14 @@ def _cell(p: Mapping[str, Any], dtype: Any) -> dict[str, Array]:
     return {name: x.astype(dtype) for name, x in cell.items()}
 
 
-def _form(s: Recurrent, there: Array, dtype: Any) -> str:
+def _form(s: Recurrent, dtype: Any) -> str:
     """The form for the backend at hand, or a refusal of one that cannot be had."""
-    served = serves(s.cell, there, dtype)
+    served = serves(s.cell, dtype)
     if s.form == "auto":
         return "cudnn" if served else "loop"
     if s.form == "cudnn" and not served:
         raise UserError(
-            "cuDNN serves LSTMs in float32 over lengths on one NVIDIA device",
+            "cuDNN serves LSTMs in float32 on one NVIDIA device",
             "form = 'cudnn'",
             "Take form = 'auto'.",
         )

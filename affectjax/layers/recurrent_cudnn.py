@@ -1,6 +1,7 @@
 """One LSTM layer by NVIDIA's cuDNN: the numbers of the loop, several times sooner on a GPU.
 
-It knows lengths alone, no masks with holes, and XLA cannot split it over devices.
+It knows lengths alone, so holes are closed before it and opened after; XLA cannot split it over
+devices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,26 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
-def serves(cell: str, there: Array, dtype: Any) -> bool:
-    """Whether it is there for this: an LSTM in float32, lengths, one NVIDIA device."""
+def serves(cell: str, dtype: Any) -> bool:
+    """Whether it is there for this: an LSTM in float32, one NVIDIA device."""
     if jax.default_backend() != "gpu" or jax.device_count() > 1:
         return False
     nvidia = "nvidia" in jax.devices()[0].device_kind.lower()
-    return nvidia and cell == "lstm" and there.ndim == 1 and dtype == jnp.float32
+    return nvidia and cell == "lstm" and dtype == jnp.float32
+
+
+def close_holes(x: Array, there: Array) -> tuple[Array, Array, Array]:
+    """x [B, T, D], there bool [B, T] -> x with the steps that are there first, in their order,
+
+    how many they are [B], and the order [B, T] that `open_holes` takes back.
+    """
+    order = jnp.argsort(~there, axis=1, stable=True)
+    return jnp.take_along_axis(x, order[..., None], axis=1), there.sum(1), order
+
+
+def open_holes(x: Array, order: Array) -> Array:
+    """x [B, T, D] as it stood before `close_holes`."""
+    return jnp.take_along_axis(x, jnp.argsort(order, axis=1)[..., None], axis=1)
 
 
 def lstm_layer(

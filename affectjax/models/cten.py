@@ -24,7 +24,7 @@ from affectjax.layers.correlation import (
     correlation_tree,
     enhance,
 )
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense, dense_tree, last_dense
 from affectjax.layers.erasing import (
     MODES,
     key_segments,
@@ -237,7 +237,7 @@ class CTEN(nn.Module):
             count = there[m].sum(-1, keepdims=True) if self.pooling == "mean" else 1
             parts.append(weighted_sum(attention[m], x) / jnp.maximum(count, 1))
         vector = jnp.concatenate(parts, -1)
-        return Reading(attention, dense(self.head_parameters(), vector))
+        return Reading(attention, last_dense(self.head_parameters(), vector))
 
     def _read_release(self, features: Streams, train: bool, there: Streams) -> Reading:
         """One look through the released formulae; the attention is of both streams at once."""

@@ -18,7 +18,7 @@ import numpy as np
 from affectjax import binary, choices
 from affectjax.backbones import bert
 from affectjax.errors import UserError
-from affectjax.layers.dense import dense, dense_tree, dropout, fold
+from affectjax.layers.dense import dense, dense_tree, dropout, fold, last_dense
 from affectjax.layers.parameters import Leaf, Parameters
 from affectjax.layers.standardise import Standardise
 
@@ -91,7 +91,7 @@ class CommentClassifiers(nn.Module):
         """
         key = self.make_rng("dropout") if train else None
         read = self._pieces if self.encoder == "bert" else self._ngrams
-        logits = read(batch, key).astype(jnp.float32)
+        logits = read(batch, key)
         truth = batch["target"]
         known = jnp.isfinite(truth)
         yes = jnp.where(known, truth, 0.0)
@@ -121,10 +121,10 @@ class CommentClassifiers(nn.Module):
         vectors = self.encoder_parameters()["ngram"].astype(self.dtype)[tokens]  # [B, L, D]
         x = jnp.einsum("bl,bld->bd", weight.astype(self.dtype), vectors)
         x = dropout(fold(key, 1), x, self.dropout)
-        logits = dense(head["wide"], x)
+        logits = last_dense(head["wide"], x)
         if self.hidden:
             h = dropout(fold(key, 2), jnp.tanh(dense(head["in"], x)), self.dropout)
-            logits = logits + dense(head["out"], h)
+            logits = logits + last_dense(head["out"], h)
         return logits
 
     def _pieces(self, batch: Batch, key: Array | None) -> Array:
@@ -133,7 +133,7 @@ class CommentClassifiers(nn.Module):
         tokens = batch["tokens"]
         states = bert.apply(variables, tokens, self.settings, tokens > 0, dtype=self.dtype)
         x = bert.pool(variables, states)
-        return dense(self.head_parameters(), dropout(fold(key, 0), x, self.dropout))
+        return last_dense(self.head_parameters(), dropout(fold(key, 0), x, self.dropout))
 
     def _bert(self) -> bert.Settings:
         given = {**self.network, "vocabulary": self.vocabulary, "pooler": True, "head": False}

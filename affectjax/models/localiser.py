@@ -20,7 +20,7 @@ from affectjax import choices, detection, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers.attention import masked_softmax
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense, dense_tree, last_dense
 from affectjax.layers.localising import co_activity, covering, outer_inner, top_mean
 from affectjax.layers.parameters import Parameters
 from affectjax.layers.standardise import Standardise
@@ -79,7 +79,7 @@ class Localiser(nn.Module):
         p = self.net_parameters()
         x = jnp.concatenate([found[m] for m in names], -1)
         x = jax.nn.relu(dense(p["hidden"], x))
-        scores = dense(p["head_0"], x).astype(jnp.float32)
+        scores = last_dense(p["head_0"], x)
         label, weight = batch["label"], batch["weight"]
         if self.method == "erasing":
             sums, logits, curve = self._one_by_one(p, x, there, label, weight)
@@ -91,7 +91,7 @@ class Localiser(nn.Module):
             }
             curve = normalised(_of_class(scores, logits.argmax(-1)), there)
         else:
-            level = dense(p["attention"], x)[..., 0].astype(jnp.float32)
+            level = last_dense(p["attention"], x)[..., 0]
             logits = jnp.einsum("bt,btk->bk", masked_softmax(level, there), scores)
             sums = {"whole": losses.cross_entropy(logits, label, weight)}
             curve = normalised(level, there)
@@ -111,7 +111,7 @@ class Localiser(nn.Module):
         class that the first one chooses. Where nothing is left a classifier has no loss.
         """
         steps = range(self.iterations)
-        scores = [dense(p[f"head_{i}"], x).astype(jnp.float32) for i in steps]
+        scores = [last_dense(p[f"head_{i}"], x) for i in steps]
         logits = _mean(scores[0], there)
         chosen = logits.argmax(-1)
         sums, curve = {}, jnp.zeros(there.shape)

@@ -23,7 +23,7 @@ from affectjax import choices, films, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
 from affectjax.layers import recurrent, tuned
-from affectjax.layers.dense import dense, dense_tree, dropout, fold
+from affectjax.layers.dense import dense, dense_tree, dropout, fold, last_dense
 from affectjax.layers.parameters import Parameters
 from affectjax.layers.standardise import Standardise
 
@@ -128,7 +128,7 @@ class LSTC(nn.Module):
         if self.fusion == "late":
             kept = {m: dropout(fold(key, 0, i), features[m], s) for i, m in enumerate(names)}
             return [
-                dense(p[m]["out"], dropout(fold(key, 1, i), embed(p[m], kept[m]), s))
+                last_dense(p[m]["out"], dropout(fold(key, 1, i), embed(p[m], kept[m]), s))
                 for i, m in enumerate(names)
             ]
         total = sum(features[m] for m in names)
@@ -137,12 +137,12 @@ class LSTC(nn.Module):
             total = dropout(fold(key, 0), total, s)
         clip = embed(p, total)
         if self.clips == 1:
-            return [dense(p["out"], dropout(fold(key, 1), clip, s))]
+            return [last_dense(p["out"], dropout(fold(key, 1), clip, s))]
         clip = jax.lax.stop_gradient(clip) if still else clip
         there = batch["clip"] >= 0
         settings = self._inter()
         x, _ = recurrent.apply(self.inter_parameters(), clip, there, settings, key=fold(key, 2))
-        return [dense(self.inter_head_parameters(), dropout(fold(key, 3), x, s))]
+        return [last_dense(self.inter_head_parameters(), dropout(fold(key, 3), x, s))]
 
     def vectors(self, batch: Batch, key: Array | None = None) -> dict[str, Array]:
         """{m: float32 [B, N, 2 hidden]}, the last states of each modality's LSTMs in each clip.

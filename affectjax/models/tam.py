@@ -14,6 +14,7 @@ import numpy as np
 from affectjax import choices, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
+from affectjax.layers.attention import einsum
 from affectjax.layers.decoder import Decoder, decode, decoder_tree, word_logits
 from affectjax.layers.dense import fold
 from affectjax.layers.fusion import Fusion, fuse, fusion_tree
@@ -123,7 +124,7 @@ class TAM(nn.Module):
         logits = word_logits(p, words, self.vocabulary, self.decoder_settings)
         word, word_hits = word_task(logits, batch)
         scale = self.width**-0.5 if self.time_scaled else 1.0
-        scores = jnp.einsum("bcd,btd->bct", time_query, time_key[:, 1:]).astype(jnp.float32)
+        scores = einsum("bcd,btd->bct", time_query, time_key[:, 1:])
         time, time_hits = time_task(scores * scale, f_mask[:, 1:], batch)
         return {"word": word, "time": time}, word_hits | time_hits
 

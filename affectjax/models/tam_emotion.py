@@ -14,7 +14,7 @@ import numpy as np
 from affectjax import choices
 from affectjax import metrics as metric
 from affectjax.errors import UserError
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense_tree, last_dense
 from affectjax.layers.fusion import Fusion
 from affectjax.layers.fusion_flops import fusion_flops
 from affectjax.layers.inputs import embed, projection_tree
@@ -96,7 +96,7 @@ class TAMEmotion(nn.Module):
         Predictions of classes: probability [B, K], label [B]; of values: prediction and truth
         [B, K] in the data's own units.
         """
-        y = dense(self.head_parameters(), self.represent(batch, train)).astype(jnp.float32)
+        y = last_dense(self.head_parameters(), self.represent(batch, train))
         if self.task == "classes":
             return label_task(y, batch["label"], batch["weight"], self.smoothing)
         truth = batch["values"]

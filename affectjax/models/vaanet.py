@@ -16,7 +16,7 @@ import numpy as np
 from affectjax import choices, detection, losses
 from affectjax import metrics as metric
 from affectjax.errors import UserError
-from affectjax.layers.dense import dense, dense_tree
+from affectjax.layers.dense import dense_tree, last_dense
 from affectjax.layers.map_attention import map_tree, pooled_map
 from affectjax.layers.parameters import Parameters
 from affectjax.layers.standardise import Standardise
@@ -151,7 +151,7 @@ class VAANet(nn.Module):
             else:
                 attention[m] = there[m].astype(jnp.float32)
             parts.append(weighted_sum(attention[m], features[m]))
-        return attention, dense(self.head_parameters(), jnp.concatenate(parts, -1))
+        return attention, last_dense(self.head_parameters(), jnp.concatenate(parts, -1))
 
     def _read_release(self, features: Streams, there: Streams, train: bool):
         """The released formulae; of the attention that of the picture."""

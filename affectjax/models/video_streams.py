@@ -5,6 +5,7 @@ ones. A network that is frozen gets no gradient, and its backward pass is never 
 the optimiser must be 0 as well, or weight decay would still shrink it.
 """
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -121,7 +122,13 @@ def _flops(settings: residual.Residual, shape: tuple[int, ...]) -> float:
     x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, False), x)
     run = jax.jit(lambda v, x: network.apply(v, x, False))
-    return float(run.lower(variables, x).cost_analysis()["flops"])
+    try:  # the CPU's compiler counts before it compiles, others afterwards alone
+        where = jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX_PLATFORMS names no CPU
+        where = contextlib.nullcontext()
+    with where:
+        lowered = run.lower(variables, x)
+        return float((lowered.cost_analysis() or lowered.compile().cost_analysis())["flops"])
 
 
 def check_networks(norms: str, frozen: Sequence[str], given: Mapping[str, Mapping]) -> None:

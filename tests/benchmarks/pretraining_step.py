@@ -21,6 +21,7 @@ import numpy as np
 from affectjax import clock, compiling, initialise, optim, sharding, state, update
 from affectjax.data import pipeline, records, tsc, vocabulary
 from affectjax.models.tam import TAM
+from tests.benchmarks import exactly
 from tests.benchmarks.fusion import furthest, machine
 from tests.benchmarks.paper_size import WIDTHS, WORDS, clips, vocabulary_clip
 
@@ -224,7 +225,8 @@ def main():
         ) as stream:
             batch = next(stream).arrays
         mine = Ours(a, batch)
-        reference = mine.check()
+        with exactly(a.device, a.dtype):
+            reference = mine.check()
         params = jax.device_get(mine.state["params"])
         flops = 3 * mine.model.flops(batch)
         if a.dtype != "float32":
@@ -235,8 +237,6 @@ def main():
             import torch
 
             torch.set_num_threads(a.threads)
-            if a.device == "gpu":
-                torch.backends.cuda.matmul.allow_tf32 = False
         for kind in a.twins:
             for compiled in (False,) if a.no_compile else (False, True):
                 twin = Torch(a, kind, params, batch, compiled)

@@ -6,7 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from affectjax.layers.dense import dropout, feedforward, fold, gelu_product, layer_norm, product
+from affectjax.layers.dense import (
+    dense,
+    dropout,
+    feedforward,
+    fold,
+    gelu_product,
+    last_dense,
+    layer_norm,
+    product,
+)
 
 
 def plain_norm(p, x):
@@ -48,6 +57,21 @@ def test_product_of_gelu():
     h, kernel = draw((5, 3), (3, 4))
     plain = lambda h, w: jax.nn.gelu(h, approximate=False) @ w  # noqa: E731
     assert furthest(gelu_product, plain, 3 * h, kernel) <= 2e-5
+
+
+def test_the_last_layer_answers_in_float32():
+    x, kernel, bias = draw((2, 5, 3), (3, 4), (4,))
+    plain = lambda x, w, b: x @ w + b  # noqa: E731
+    ours = lambda x, w, b: last_dense({"kernel": w, "bias": b}, x)  # noqa: E731
+    assert furthest(ours, plain, x, kernel, bias) <= 2e-5
+    p, short = {"kernel": kernel, "bias": bias + 100}, x.astype(jnp.bfloat16)
+    exact = plain(
+        short.astype(jnp.float32), kernel.astype(jnp.bfloat16).astype(jnp.float32), p["bias"]
+    )
+    np.testing.assert_allclose(last_dense(p, short), exact, rtol=1e-6)
+    assert np.abs(dense(p, short).astype(jnp.float32) - exact).max() > 0.05  # what it spares
+    gradient = jax.grad(lambda p, x: last_dense(p, x).sum(), (0, 1))(p, short)
+    assert gradient[0]["kernel"].dtype == jnp.float32 and gradient[1].dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (2, 3, 6)])

@@ -15,7 +15,7 @@ from affectjax.layers import recurrent
 from affectjax.layers.parameters import initialise
 from affectjax.layers.recurrent import Recurrent
 from affectjax.layers.recurrent_cells import STATES, STEP
-from affectjax.layers.recurrent_cudnn import pack
+from affectjax.layers.recurrent_cudnn import close_holes, open_holes, pack
 from tests.layers import recurrent_twin as twin
 
 CELLS = twin.CELLS
@@ -274,6 +274,19 @@ def test_cudnn_reads_the_weights_where_we_put_them():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+def test_holes_are_closed_before_cudnn_and_opened_after():
+    """Over what is closed up, lengths say what the mask said: outputs and last states are equal."""
+    s = Recurrent("lstm", inputs=3, hidden=4, layers=2, bidirectional=True)
+    p, x = drawn(s)
+    mask = jnp.asarray(np.random.default_rng(3).random((4, 6)) < 0.6).at[0].set(False)
+    want, wanted_last = run(p, x, mask, s)
+    closed, lengths, order = close_holes(x, mask)
+    y, last = run(p, closed, lengths, s)
+    np.testing.assert_allclose(open_holes(y, order), want, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(last["cell"], wanted_last["cell"], rtol=1e-6, atol=1e-6)
+    assert (open_holes(closed, order) == x).all()
+
+
 def test_cudnn_is_refused_where_it_is_not():
     s = Recurrent("lstm", inputs=3, hidden=4, form="cudnn")
     p, x = drawn(s)
@@ -292,17 +305,19 @@ if jax.default_backend() != "gpu":
 jax.config.update("jax_default_matmul_precision", "highest")
 s = recurrent.Recurrent("lstm", inputs=16, hidden=32, layers=2, bidirectional=True, form="cudnn")
 p, x = drawn(s, batch=5, steps=7)
-n, start = jnp.array([7, 0, 1, 4, 6]), states(s, 5)
+lengths, start = jnp.array([7, 0, 1, 4, 6]), states(s, 5)
+mask = jnp.array(np.random.default_rng(0).random((5, 7)) < 0.5)
 
-def number(form):
+def number(form, n):
     settings = dataclasses.replace(s, form=form)
     def f(p, x, start):
         y, last = run(p, x, n, settings, start)
         return jnp.square(y).sum() + sum(v.sum() for v in last.values()), (y, last)
     return jax.jit(jax.value_and_grad(f, (0, 1, 2), has_aux=True))(p, x, start)
 
-for a, b in zip(jax.tree.leaves(number("cudnn")), jax.tree.leaves(number("loop"))):
-    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+for there in (lengths, mask):
+    for a, b in zip(*(jax.tree.leaves(number(form, there)) for form in ("cudnn", "loop"))):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 """
 
 
