@@ -7,7 +7,7 @@ import inspect
 from ml_collections import config_dict
 
 from affectjax import configlib
-from affectjax.data import load
+from affectjax.data import films, load
 from affectjax.data.vocabulary import Vocabulary
 from affectjax.errors import UserError
 
@@ -37,15 +37,12 @@ def data(config: config_dict.ConfigDict) -> load.Data:
             "`python -m data_prep.build video_tsc` makes one of videos and comment files; "
             "`python -m data_prep.sample --records --out=DIR` writes one to look at.",
         )
-    if not reads_comments(config):
-        rule = examples(config, None)
-        if hasattr(rule, "check"):
-            rule.check(spec, where)
-        if callable(getattr(rule, "cut", None)):  # films become clips
-            parts = {name: rule.cut(part, name == "train") for name, part in found.parts.items()}
-            found = dataclasses.replace(found, parts=parts)
-    elif hasattr(rule := examples(config, None), "check"):
+    rule = examples(config, None)
+    if hasattr(rule, "check"):
         rule.check(spec, where)
+    if films.reads_films(rule):
+        parts = {n: rule.into_clips(part, n == "train") for n, part in found.parts.items()}
+        found = dataclasses.replace(found, parts=parts)
     return found
 
 

@@ -8,7 +8,6 @@ README.md           the model card: what it was trained on, and its metrics
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import pathlib
@@ -24,9 +23,9 @@ from safetensors import SafetensorError
 
 from affectjax import assemble, card, configlib, files, hosts
 from affectjax.data import sources
+from affectjax.data.films import reads_films
 from affectjax.data.vocabulary import Vocabulary
 from affectjax.errors import UserError
-from affectjax.predicting.windows import reads_films
 
 if TYPE_CHECKING:
     from affectjax.predicting.timeline import Timeline
@@ -106,7 +105,7 @@ class Export:
     def _of_record(self, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
         records = [record]
         if reads_films(self.examples) and "film" not in record:
-            records = self.examples.cut(sources.One(record))  # a film in the clips it reads
+            records = self.examples.into_clips(sources.One(record))  # a film in the clips it reads
         chosen = [(one, part) for one in records for part in range(self.examples.parts(one))]
         rows = [self.examples.evaluate(*each) for each in chosen]
         found = self.apply({key: np.stack([row[key] for row in rows]) for key in rows[0]})
@@ -146,7 +145,7 @@ def save(folder, config, params, model_state, words, dataset, metrics) -> None:
                 safetensors.numpy.save_file(arrays, made / "model.safetensors")
                 if words is not None:
                     words.save(made / "vocabulary.txt")
-                about["files"] = {path.name: _sha256(path) for path in sorted(made.iterdir())}
+                about["files"] = {path.name: files.sha256(path) for path in sorted(made.iterdir())}
                 (made / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
                 count = sum(v.size for k, v in arrays.items() if k.startswith("params/"))
                 (made / "README.md").write_text(card.text(about, count))
@@ -159,6 +158,15 @@ def clip_seconds(dataset) -> float | None:
     """How long the dataset's clips are, as a rule: what a model learned to look at."""
     durations = [dataset.split(name).durations for name in getattr(dataset, "splits", ())]
     return float(np.median(np.concatenate(durations))) if durations else None
+
+
+def digest(folder) -> str:
+    """What config.json says of the weights, without reading them."""
+    try:
+        about = json.loads((pathlib.Path(folder) / "config.json").read_text())
+        return about["files"]["model.safetensors"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError("not an export", str(folder), "Name one that training left.") from error
 
 
 def load(folder) -> Export:
@@ -179,7 +187,7 @@ def load(folder) -> Export:
     if not _is_export(about):
         raise UserError("not an export", str(folder), "Its config.json holds something else.")
     for name, digest in about.get("files", {}).items():
-        if not (folder / name).is_file() or _sha256(folder / name) != digest:
+        if not (folder / name).is_file() or files.sha256(folder / name) != digest:
             raise UserError(f"the export is damaged: {name} is not as it was written", str(folder),
                             "Copy it again, or export it anew.")  # fmt: skip
     if about.get("format") != FORMAT:
@@ -240,11 +248,6 @@ def nested(flat: dict) -> dict:
             node = node.setdefault(parent, {})
         node[last] = value
     return tree
-
-
-def _sha256(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _gathered(value) -> np.ndarray:

@@ -26,6 +26,12 @@ def put(path: pathlib.Path, content: bytes | str) -> None:
         os.replace(partial, path)
 
 
+def sha256(path: str | os.PathLike) -> str:
+    """The digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def copy(source: pathlib.Path, path: pathlib.Path) -> None:
     """Make `path` a copy of a file, which may be long: what a kill leaves is written over."""
     with _beside(path, hashlib.sha256(path.name.encode()).hexdigest()[:8]) as partial:

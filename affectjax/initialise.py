@@ -40,9 +40,15 @@ def task_names(model, variables: dict, shapes: dict) -> list[str]:
     return sorted(tasks)
 
 
+def digest(folders: str | tuple[str, ...] | None, networks: Sequence[tuple[str, str]]) -> str:
+    """Of the weights that a run starts from: exports, and converted networks; "" of none."""
+    found = [export.digest(folder) for folder in _several(folders)]
+    return "+".join(found + [weights.describe(folder)["weights"] for _, folder in pairs(networks)])
+
+
 def load(folders: str | tuple[str, ...]) -> Export:
     """An export; of several the first one, with what the others hold beside it."""
-    first, *others = map(export.load, folders if isinstance(folders, tuple) else (folders,))
+    first, *others = map(export.load, _several(folders))
     for other in others:
         both = {
             part: export.nested(
@@ -52,6 +58,19 @@ def load(folders: str | tuple[str, ...]) -> Export:
         }
         first = dataclasses.replace(first, **both)
     return first
+
+
+def pairs(networks: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """`train.init_from_weights`, each (the model's network, a folder)."""
+    for pair in networks:
+        if not (isinstance(pair, list | tuple) and len(pair) == 2):
+            mend = "Give pairs: (('sight', 'FOLDER'), ...)."
+            raise UserError(f"train.init_from_weights holds {pair!r}", mend=mend)
+    return networks
+
+
+def _several(folders: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return folders if isinstance(folders, tuple) else (folders,) if folders else ()
 
 
 def from_export(
@@ -89,11 +108,7 @@ def from_networks(
     if not folders:
         return state
     new, held = dict(state), []
-    for pair in folders:
-        if not (isinstance(pair, list | tuple) and len(pair) == 2):
-            mend = "Give pairs: (('sight', 'FOLDER'), ...)."
-            raise UserError(f"train.init_from_weights holds {pair!r}", mend=mend)
-        part, folder = pair
+    for part, folder in pairs(folders):
         if not model.get(part):
             known = ", ".join(name for name in NETWORKS if model.get(name)) or "none"
             what = f"the model has no network '{part}' to start (it has {known})"

@@ -145,7 +145,7 @@ def _main(argv: list[str]) -> int:
 
 def _train(config, folder: pathlib.Path, on_sample: bool, asked: dict) -> int:
     """Walk the recipe: run what is left, skip what is finished."""
-    from affectjax import hosts, recipes, train
+    from affectjax import hosts, prepare, recipes, train
 
     hosts.agree(
         json.dumps(workdir.bound(config)), "the config", "Give every process the same flags."
@@ -160,15 +160,15 @@ def _train(config, folder: pathlib.Path, on_sample: bool, asked: dict) -> int:
                 return REQUEUE
             place = folder / run.name
             if (before := workdir.finished(place)) is not None:
+                prepare.check_finished(before, run.config, run.init_from, place)
                 finished[run.name] = before
                 hosts.say(f"complete: {place} was trained to the end before")
                 continue
             place.mkdir(parents=True, exist_ok=True)
             if run.name:
                 hosts.say(f"\nnext of this recipe: {run.name}")
-            known = {found["data"] for found in finished.values() if "data" in found}
             try:
-                finished[run.name] = train.run(run.config, place, run.init_from, stop, known)
+                finished[run.name] = train.run(run.config, place, run.init_from, stop)
             except train.Stopped as stopped:
                 hosts.say(str(stopped))
                 return REQUEUE
@@ -197,7 +197,8 @@ def _beside_the_truth(config, metrics: dict) -> None:
     if metrics.get("word_top1") is None or metrics.get("time_top1") is None:
         return
     told, longest = config.examples, sample_world.CONSTANTS["segments"][1]
-    if told.masking != "emotional" or told.comment_lag or config.model.segments < longest:
+    other = abs(told.segment_seconds - sample_world.SEGMENT_SECONDS) > 1e-9
+    if told.masking != "emotional" or told.comment_lag or config.model.segments < longest or other:
         return  # then it was asked another thing than those who know
     stories = sample.make(config.data.sample_size, config.data.sample_seed)
     known = sample.references(stories, config.data.test)
@@ -217,13 +218,18 @@ def _evaluate(config, folder: pathlib.Path) -> int:
     import jax
 
     from affectjax import assemble, evaluate, export, hosts, sharding
+    from affectjax.data import records
 
     if not (folder / "config.json").exists() or (folder / "export").is_dir():
         folder = folder / "export"
     loaded = export.load(folder)
     own = loaded.config
+    trained_on = own.data.get("partition")
     with own.unlocked():
         own.data, own.train, own.mesh = config.data, config.train, config.mesh
+    if own.data.partition is None and own.data.dir:
+        divided = records.open_dataset(own.data.dir).metadata.get("partitions")
+        own.data.partition = trained_on if divided else None
     found = assemble.data(own)
     if "test" not in found.parts:
         raise UserError("data.test names no split to evaluate on")
@@ -233,6 +239,9 @@ def _evaluate(config, folder: pathlib.Path) -> int:
     hosts.say(f"data: {found.describe()}")
     if loaded.about["dataset"]["digest"] != found.dataset.digest:
         hosts.say(f"note: it was trained on another dataset, {loaded.about['dataset']['name']}")
+    elif own.data.partition != trained_on:
+        hosts.say(f"note: it was trained on partition {trained_on} of this dataset, and so on some "
+                  "of the clips that are scored")  # fmt: skip
     mesh = sharding.make_mesh(**configlib.arguments(config.mesh))
     params, model_state = jax.device_put(
         (loaded.params, loaded.model_state), sharding.replicated(mesh)

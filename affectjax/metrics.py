@@ -8,6 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+ERRORS = ("loss", "mse", "time_distance", "kl", "chebyshev", "clark", "canberra")
+
+
+def is_error(name: str) -> bool:
+    """Whether less of a metric is better; of an output's own, `mse/valence`, as of all."""
+    return name.partition("/")[0] in ERRORS
+
 
 def ratio(hits: np.ndarray, count: np.ndarray) -> float:
     """Sum of hits over sum of counts; NaN when nothing was counted."""

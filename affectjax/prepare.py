@@ -1,9 +1,10 @@
 """What a run is made of, put together and checked once, before its first step."""
 
+import contextlib
 import dataclasses
 import math
 import pathlib
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,12 +19,13 @@ from affectjax import (
     export,
     hosts,
     initialise,
+    metrics,
     optim,
     sharding,
     state,
     update,
 )
-from affectjax.data import load, moments, vocabulary
+from affectjax.data import load, moments, records, vocabulary
 from affectjax.errors import UserError
 from affectjax.settings import Settings
 
@@ -42,6 +44,7 @@ class Parts:
     model: Any
     steps: int
     steps_per_epoch: float
+    start: str | None  # digest of what it starts from; None: gone, and the checkpoints hold it all
 
     @property
     def train(self) -> Any:
@@ -70,8 +73,10 @@ def prepare(
     data = assemble.data(config)
     hosts.agree(data.dataset.digest, "the dataset", "Give every process the same files.")
     hosts.say(f"data: {data.describe()}")
-    start_from = initialise.load(init_from) if init_from else None
-    words = _vocabulary(config, workdir, data, start_from, going_on)
+    begun = bool(checkpoint.steps(workdir / "checkpoints"))
+    start_from, start = _beginning(init_from, settings.init_from_weights, begun)
+    hosts.agree(str(start), "what the run starts from", "Give every process the same files.")
+    words = _vocabulary(config, workdir, data, start_from, going_on or start is None)
     count = len(data.parts["train"])
     parts = Parts(
         config,
@@ -84,16 +89,52 @@ def prepare(
         assemble.model(config, words),
         steps=settings.steps or math.ceil(settings.epochs * count / settings.batch),
         steps_per_epoch=count / settings.batch,
+        start=start,
     )
     _check(config, settings, mesh, data)
     return parts, _start(parts, start_from)
 
 
-def check_dataset(data: load.Data, known: Set[str], whose: str) -> None:
-    """Raises where the dataset is not the one of these digests."""
-    if known - {data.dataset.digest}:
+def check_finished(
+    result: Mapping[str, Any],
+    config: config_dict.ConfigDict,
+    init_from: str | tuple[str, ...] | None,
+    place: pathlib.Path,
+) -> None:
+    """Raises where a finished run had other data, or another beginning, than are named now.
+
+    What is not there any more is not asked for.
+    """
+    now = {}
+    with contextlib.suppress(UserError):
+        now["start"] = initialise.digest(init_from, config.train.init_from_weights)
+    if config.data.dir:
+        with contextlib.suppress(UserError):
+            now["data"] = records.open_dataset(config.data.dir).digest
+    what = {"start": "started from other weights", "data": "was trained on another dataset"}
+    for key, digest in now.items():
+        if result.get(key) not in (None, digest):
+            raise UserError(
+                f"the finished run {what[key]} than those that are named", str(place),
+                "Say another --workdir, or remove this one.",
+            )  # fmt: skip
+
+
+def check_start(start: str | None, told: str | None, workdir: pathlib.Path) -> None:
+    """Raises where the checkpoints began with other weights than those that are named."""
+    if None not in (start, told) and start != told:
         raise UserError(
-            f"the dataset is not the one that the {whose} were trained on",
+            "the checkpoints in the workdir began from other weights than those that are named",
+            str(workdir),
+            "Name what they began from, or say another --workdir.",
+        )
+
+
+def check_dataset(data: load.Data, digest: str) -> None:
+    """Raises where the dataset is not the one of this digest."""
+    if digest != data.dataset.digest:
+        raise UserError(
+            "the dataset is not the one that the checkpoints in the workdir were trained on",
             str(data.dataset.folder),
             "Give the same dataset, or another --workdir.",
         )
@@ -109,6 +150,19 @@ def check_words(
             str(workdir / "vocabulary.txt"),
             "Bring that file back, or say another --workdir.",
         )
+
+
+def _beginning(
+    init_from: str | tuple[str, ...] | None, networks: Sequence[tuple[str, str]], begun: bool
+) -> tuple[export.Export | None, str | None]:
+    """What a run starts from, and its digest; neither where it is gone and no longer needed."""
+    try:
+        digest = initialise.digest(init_from, networks)
+        return (initialise.load(init_from) if init_from else None), digest
+    except UserError:
+        if not begun:
+            raise
+        return None, None
 
 
 def _vocabulary(
@@ -156,6 +210,12 @@ def _check(config: config_dict.ConfigDict, s: Settings, mesh: Mesh, data: load.D
             mend=f"Make train.batch a multiple of {shards * s.micro_batches}.",
         )
     best = config.checkpoint.best
+    if best and metrics.is_error(best) and config.checkpoint.mode == "max":
+        raise UserError(
+            f"{best} is better the smaller it is, and checkpoint.mode is max",
+            "checkpoint.best",
+            "Say --config.checkpoint.mode=min.",
+        )
     if (best or s.patience) and not ("validation" in data.parts and s.evaluate_every):
         raise UserError(
             "checkpoint.best and train.patience need a validation part and a time to score it",

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ml_collections import config_dict
 
 from affectjax.errors import UserError
-from affectjax.run import Run, averages
+from affectjax.run import Run, averages, own_seeds
 
 HEAD, TUNED = "^head/", "^tune/"
 
@@ -71,6 +71,7 @@ class progressive:
 
     def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
         """The next stage of the first seed that is not finished."""
+        own_seeds(config, self.first)
         names = sorted(config.model.modalities)
         if not names:
             raise UserError("there is no modality to train", "model.modalities", "Name one.")

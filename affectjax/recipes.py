@@ -11,7 +11,7 @@ from ml_collections import config_dict
 from affectjax import configlib
 from affectjax.errors import UserError
 from affectjax.progressive import progressive
-from affectjax.run import Run, averages
+from affectjax.run import Run, averages, own_seeds
 
 
 def of(config: config_dict.ConfigDict):
@@ -48,6 +48,7 @@ class repeat:
 
     def next_run(self, config: config_dict.ConfigDict, finished: dict[str, dict]) -> Run | None:
         """The first repetition that is not finished."""
+        self.check(config)
         for number in range(self.first, self.first + self.times):
             name = f"{self.word}-{number}"
             if name not in finished:
@@ -55,6 +56,10 @@ class repeat:
                 self.change(own, number)
                 return Run(name, own, config.train.init_from)
         return None
+
+    def check(self, config: config_dict.ConfigDict) -> None:
+        """Raises where the config says what the recipe is to say."""
+        own_seeds(config, self.first)
 
     def change(self, config: config_dict.ConfigDict, number: int) -> None:
         """Make the config that of one repetition."""
@@ -72,6 +77,15 @@ class splits(repeat):
 
     def __init__(self, times: int = 10, first: int = 0):
         super().__init__(times, first)
+
+    def check(self, config: config_dict.ConfigDict) -> None:
+        """Raises where the config says what the recipe is to say."""
+        if config.data.partition is not None:
+            raise UserError(
+                "the recipe `splits` takes one partition after the other",
+                "data.partition",
+                "Say --config.recipe.first=N, or --config.recipe.name=single for one.",
+            )
 
     def change(self, config: config_dict.ConfigDict, number: int) -> None:
         """Make the config that of one partition."""

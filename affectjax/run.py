@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from ml_collections import config_dict
 
+from affectjax.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -17,6 +19,16 @@ class Run:
     name: str
     config: config_dict.ConfigDict
     init_from: str | tuple[str, ...] | None = None
+
+
+def own_seeds(config: config_dict.ConfigDict, first: int) -> None:
+    """Raises where a seed is given to a recipe that sets it: `first`, `first` + 1, and so on."""
+    if config.train.seed not in (0, first):
+        raise UserError(
+            f"the recipe `{config.recipe.name}` sets the seeds, from recipe.first on",
+            "train.seed",
+            f"Say --config.recipe.first={config.train.seed}.",
+        )
 
 
 def averages(results: Iterable[dict]) -> dict[str, float]:

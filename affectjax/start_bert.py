@@ -7,7 +7,6 @@ rows of the word embedding in the order of our vocabulary, whose first entries a
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 import sys
@@ -67,9 +66,7 @@ def write(weights: pathlib.Path, vocabulary: pathlib.Path, out: pathlib.Path) ->
         with files.folder(out) as made:
             safetensors.numpy.save_file(arrays, made / "model.safetensors")
             words.save(made / "vocabulary.txt")
-            about["files"] = {
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in made.iterdir()
-            }
+            about["files"] = {path.name: files.sha256(path) for path in made.iterdir()}
             (made / "config.json").write_text(json.dumps(about, indent=1, sort_keys=True))
     except OSError as error:
         raise UserError("the export cannot be written", str(out), str(error)) from error

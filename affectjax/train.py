@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import pathlib
-from collections.abc import Set
 
 import jax
 import numpy as np
@@ -43,15 +42,10 @@ def run(
     workdir: pathlib.Path,
     init_from: str | tuple[str, ...] | None = None,
     stop: hosts.Stop | None = None,
-    known: Set[str] = frozenset(),
 ) -> dict:
-    """Train until the steps are done; gives the result that is also written to result.json.
-
-    `known` are the digests of the datasets of runs whose figures will stand beside this one's.
-    """
+    """Train until the steps are done; gives the result that is also written to result.json."""
     stop = stop or hosts.Stop()
     training = Training(*prepare.prepare(config, workdir, init_from))
-    prepare.check_dataset(training.data, known, "finished runs beside this one")
     with stop.listening():
         return training.run(stop)
 
@@ -79,6 +73,7 @@ class Training:
         self.examples, self.model, self.train = parts.examples, parts.model, parts.train
         self.steps, self.steps_per_epoch = parts.steps, parts.steps_per_epoch
         self.optimizer, self.schedule, self.state, self.like = start
+        self.start = parts.start
         self.saves = checkpoint.Checkpoints(
             self.workdir / "checkpoints", **configlib.arguments(self.config.checkpoint)
         )
@@ -90,6 +85,7 @@ class Training:
             "skipped": 0,
             "data": self.data.dataset.digest,
             "vocabulary": self.words.digest if self.words else None,
+            "start": self.start,
         }
         self.predict = evaluate.predictor(self.model, self.mesh)
         self._parts: dict[str, np.ndarray] = {}
@@ -136,7 +132,8 @@ class Training:
             return 0
         self.state, self.host, step = found
         prepare.check_words(self.words, self.host["vocabulary"], self.workdir)
-        prepare.check_dataset(self.data, {self.host["data"]}, "checkpoints in the workdir")
+        prepare.check_start(self.start, self.host.setdefault("start", self.start), self.workdir)
+        prepare.check_dataset(self.data, self.host["data"])
         self.log.cut(step)
         hosts.say(f"resumed at step {step} of {self.steps}")
         return step
@@ -345,7 +342,7 @@ class Training:
             found = self.saves.restore(self.like, step=chosen)
             self.state = found[0]
         result = {"steps": last, "exported_step": chosen, "metrics": {}}
-        result["data"] = self.data.dataset.digest
+        result |= {"data": self.data.dataset.digest, "start": self.host["start"]}
         result["validation"] = self.host["validation"]  # of the exported step, where it was chosen
         if "test" in self.data.parts:
             scores = self._score("test", stop)

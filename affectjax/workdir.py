@@ -27,6 +27,7 @@ MOVABLE = (
     "model.remat",
 )
 ONCE_MOVABLE = ("checkpoint.best", "checkpoint.mode")  # an earlier version did not write them
+GROWS = "recipe.times"  # a recipe of five runs goes on as one of ten, and keeps the five
 BEGINNINGS = ("train.init_from", "train.init_from_weights")  # folders that move, and are told
 
 
@@ -56,7 +57,10 @@ def claim(workdir: pathlib.Path, config, asked: Mapping[str, Any] | None = None)
         before = {k: now[k] if k in ONCE_MOVABLE else usual[k] for k in now if k in usual}
         before |= read(path)
         differing = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
-        if differing:
+        if differing == [GROWS]:
+            if asked is not None:
+                _write(path, before | {GROWS: now[GROWS]})
+        elif differing := [k for k in differing if k != GROWS]:
             key = "data.dir" if "data.dir" in differing else differing[0]
             raise UserError(
                 f"the workdir belongs to another config: {key} is {now.get(key)!r} here and "

@@ -153,6 +153,7 @@ VARIANTS = {
         "model": {
             "modalities": {"image": 32, "motion": 48, "audio": 16},
             "outputs": SAMPLE,
+            "task": "classes",
             "segments": 64,
             "width": 64,
             "layers": 2,
@@ -161,6 +162,8 @@ VARIANTS = {
         "optim": {"learning_rate": 1e-3, "schedule": "cosine", "weight_decay": 0.0},
         "data": {"sample_size": "study", "train": "labelled"},
         "train": {"batch": 16, "steps": 600, "evaluate_every": 60, "checkpoint_every": 300},
+        "examples": {"values": ()},
+        "checkpoint": {"best": "accuracy"},
         "recipe": {"name": "single"},
     },
 }

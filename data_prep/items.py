@@ -109,8 +109,7 @@ class Store:
             stamp = (path, now.st_size, now.st_mtime_ns)
             known = self._known()
             if stamp not in known:
-                with open(path, "rb") as file:
-                    known[stamp] = hashlib.file_digest(file, "sha256").hexdigest()
+                known[stamp] = files.sha256(path)
                 if time.time() - now.st_mtime > SETTLED:
                     self._remember(stamp, known[stamp])
             return known[stamp]

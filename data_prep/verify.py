@@ -4,12 +4,11 @@ DIR is a dataset (its finished items beside it are looked at too) or a folder of
 0 when all is well, 2 with the name of each thing that is damaged.
 """
 
-import hashlib
 import pathlib
 import sys
 from collections.abc import Iterator
 
-from affectjax import exits
+from affectjax import exits, files
 from affectjax.data import records
 from affectjax.errors import BAD_INPUT, COMPLETE, BadRecord, UserError
 from affectjax.flags import Parser
@@ -25,8 +24,7 @@ def dataset(folder: pathlib.Path) -> list[str]:
     bad = []
     for file, wanted in opened.metadata["files"].items():
         try:
-            with open(folder / file, "rb") as stream:
-                intact = hashlib.file_digest(stream, "sha256").hexdigest() == wanted
+            intact = files.sha256(folder / file) == wanted
         except OSError as error:
             bad.append(f"{folder / file}: {error.strerror}")
             continue

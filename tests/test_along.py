@@ -113,7 +113,7 @@ def test_evaluation_gives_the_same_numbers_second_by_second(model):
     mesh = sharding.mesh_of(jax.devices()[:1])
     metrics, arrays, ids = evaluate.evaluate(
         evaluate.predictor(export.model, mesh), export.model, export.params, export.model_state,
-        export.examples.cut(Films(*records)), export.examples, mesh, batch=8,
+        export.examples.into_clips(Films(*records)), export.examples, mesh, batch=8,
     )  # fmt: skip
     for record in records:
         clips = along.film(export, record, run=run)["prediction"]

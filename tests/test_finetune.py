@@ -164,6 +164,7 @@ def test_values_cut_into_classes(folder):
         (["--config.model.task=values"], "examples.values"),
         (["--config.data.per_class=999"], "data.per_class"),
         (["--config.train.init_from=nowhere"], "not an export"),
+        (["--config.model.modalities={}"], "there is no modality"),
     ],
 )
 def test_bad_input_to_recognition_is_one_line(words, said, folder, capsys):

@@ -176,7 +176,48 @@ def test_the_runs_of_a_recipe_are_of_one_dataset_and_the_one_under_way_can_be_ex
     assert "every run is finished" in capsys.readouterr().out
     shutil.rmtree(second)
     assert twice(sample.prepare(tmp_path, "quick", 1)) == BAD_INPUT
-    assert "finished runs beside this one" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "another dataset than those that are named" in told and "seed-0" in told
+
+
+def test_a_recipe_of_two_seeds_goes_on_as_one_of_three(folder):
+    assert twice(folder) == COMPLETE
+    before = pathlib.Path("twice/seed-1/result.json").read_bytes()
+    assert twice(folder, "--config.recipe.times=3") == COMPLETE
+    assert pathlib.Path("twice/seed-1/result.json").read_bytes() == before
+    assert pathlib.Path("twice/seed-2/export/model.safetensors").exists()
+    assert json.loads(pathlib.Path("twice/config.json").read_text())["recipe.times"] == 3
+
+
+def test_a_finished_run_is_not_that_of_another_beginning(folder, trained, capsys):
+    start, steps = f"--config.train.init_from={trained / 'export'}", "--config.train.steps=2"
+    assert small(folder, start, steps, "--workdir=new") == COMPLETE
+    told = json.loads(pathlib.Path("new/result.json").read_text())
+    about = json.loads((trained / "export" / "config.json").read_text())
+    assert told["start"] == about["files"]["model.safetensors"]
+    shutil.copytree(trained / "export", "moved")
+    assert small(folder, "--config.train.init_from=moved", steps, "--workdir=new") == COMPLETE
+    capsys.readouterr()
+    assert small(folder, "--config.train.init_from=new/export", steps, "--workdir=new") == BAD_INPUT
+    assert "started from other weights" in capsys.readouterr().err
+    assert small(folder, steps, "--workdir=new") == BAD_INPUT
+
+
+def test_who_has_checkpoints_needs_no_beginning_and_takes_no_other(folder, trained, capsys):
+    shutil.copytree(trained / "export", "begun")
+    words = ("--config.train.steps=2", "--config.train.checkpoint_every=1", "--workdir=new")
+    assert small(folder, "--config.train.init_from=begun", *words) == COMPLETE
+    new, wanted = pathlib.Path("new"), pathlib.Path("new/export/model.safetensors").read_bytes()
+    shutil.rmtree(new / "checkpoints" / "2")
+    (new / "result.json").unlink()
+    capsys.readouterr()
+    other = f"--config.train.init_from={new / 'export'}"
+    assert small(folder, other, *words) == BAD_INPUT
+    assert "began from other weights" in capsys.readouterr().err
+    shutil.rmtree("begun")
+    assert small(folder, "--config.train.init_from=begun", *words) == COMPLETE
+    assert "resumed at step 1 of 2" in capsys.readouterr().out
+    assert (new / "export" / "model.safetensors").read_bytes() == wanted
 
 
 def test_without_a_rhythm_the_validation_part_is_scored_at_the_end(folder):
@@ -230,6 +271,9 @@ BAD = {
     "best without validation": (["--config.checkpoint.best=word_top1"], "validation"),
     "no such split": (["--config.data.train=nope"], "nope"),
     "an export that is none": (["--config.train.init_from=empty"], "not an export"),
+    "the worst as the best": (
+        ["--config.checkpoint.best=loss/word", "--config.data.validation=0.2",
+         "--config.train.evaluate_every=1"], "checkpoint.mode=min"),
     "a rule for nothing": (["--config.optim.rules=(('nothing', 0.0),)"], "nothing"),
 }  # fmt: skip
 

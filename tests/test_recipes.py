@@ -5,6 +5,8 @@ import pathlib
 import pytest
 
 from affectjax import configlib, recipes
+from affectjax.errors import UserError
+from affectjax.progressive import progressive
 from configs import tam_pretrain
 
 
@@ -48,6 +50,18 @@ def test_splits_give_every_partition_a_folder(config):
     assert [run.config.data.partition for run in seen] == ["0", "1", "2"]
     assert {run.config.train.seed for run in seen} == {config.train.seed}
     assert recipes.splits(times=3).summary(finished)["score/deviation"] == 1.0
+
+
+def test_what_a_recipe_sets_is_not_to_be_said_beside_it(config):
+    config.train.seed = 7
+    for made in (recipes.repeat(times=3), progressive(order=("audio", "image", "motion"))):
+        with pytest.raises(UserError, match="recipe.first=7"):
+            made.next_run(config, {})
+    assert recipes.repeat(times=3, first=7).next_run(config, {}).name == "seed-7"
+    assert recipes.splits(times=3).next_run(config, {}).config.train.seed == 7
+    config.data.partition = "3"
+    with pytest.raises(UserError, match="recipe.first=N"):
+        recipes.splits(times=3).next_run(config, {})
 
 
 def test_a_config_chooses_its_recipe_and_its_arguments():

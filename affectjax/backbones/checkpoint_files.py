@@ -3,7 +3,6 @@
 torch files go through torch's weights-only loading, which builds arrays and nothing else.
 """
 
-import hashlib
 import importlib
 import json
 import pathlib
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
+from affectjax import files
 from affectjax.backbones import caffe_model
 from affectjax.errors import UserError
 
@@ -34,15 +34,15 @@ UNREADABLE = (
 
 def read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, str]]:
     """A file or a hub folder -> ({key: array}, what its .json files say, {file name: sha256})."""
-    config, files = {}, [path]
+    config, named = {}, [path]
     if path.is_dir():
-        config, files = _folder(path)
+        config, named = _folder(path)
     elif not path.is_file():
         raise UserError("There is no such checkpoint", str(path))
     arrays: dict[str, np.ndarray] = {}
-    for file in files:
+    for file in named:
         arrays |= read_file(file)
-    return arrays, config, {file.name: sha256(file) for file in files}
+    return arrays, config, {file.name: files.sha256(file) for file in named}
 
 
 def read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -58,12 +58,6 @@ def read_file(path: pathlib.Path) -> dict[str, np.ndarray]:
     except UNREADABLE as error:
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise UserError(f"The file is damaged or no checkpoint: {first}", str(path)) from error
-
-
-def sha256(path: pathlib.Path) -> str:
-    """A file's digest in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folder(path: pathlib.Path) -> tuple[dict[str, Any], list[pathlib.Path]]:

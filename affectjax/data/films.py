@@ -1,7 +1,7 @@
 """Films in clips of equal length: one clip, or a run of consecutive clips, as one example.
 
-A record is a film. `cut` shows a source of films as a source of clips; an example is the run of
-`clips` clips that begins with the record's clip in training (so every run counts alike), and in
+A record is a film. `into_clips` shows a source of films as a source of clips; an example is the run
+of `clips` clips that begins with the record's clip in training (so every run counts alike), and in
 testing one of the runs that cover the film. A clip's target is the mean of its labelled seconds,
 unknown where fewer than `least` of them are labelled. A second is a segment: one feature row.
 """
@@ -18,6 +18,11 @@ from affectjax.data import alignment
 from affectjax.errors import UserError
 
 KEPT = 64  # films that a source holds in memory, which is what their clips are cut from
+
+
+def reads_films(examples: Any) -> bool:
+    """Whether a rule takes a whole film, which it cuts into clips by itself."""
+    return hasattr(examples, "into_clips")
 
 
 class FilmExamples:
@@ -62,7 +67,7 @@ class FilmExamples:
                 "with such values.",
             )
 
-    def cut(self, source, train: bool = False) -> "FilmClips":
+    def into_clips(self, source, train: bool = False) -> "FilmClips":
         """The films of a source as clips; with `train` those alone that begin a whole run."""
         last = self.clips - 1 if train else 0
         return FilmClips(source, self.segments, self.segment_seconds, last)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from affectjax import files
 from affectjax.data import sources
 from affectjax.data.moments import Moments
 from affectjax.data.schema import Spec, decode, encode, features_dict
@@ -113,10 +114,10 @@ def _fill(partial, folder, name, spec, splits, format, shards, metadata) -> str:
             "format": format,
             "spec": spec.to_json(),
             "statistics": statistics.table(),
-            "files": {file: _sha256(partial / file) for file in data_files},
+            "files": {file: files.sha256(partial / file) for file in data_files},
         }
         facts["digest"] = _digest(facts)
-        facts["tfds"] = {file: _sha256(partial / file) for file in TFDS_FILES}
+        facts["tfds"] = {file: files.sha256(partial / file) for file in TFDS_FILES}
         (partial / METADATA).write_bytes(_canonical(facts).encode())
     return facts["digest"]
 
@@ -238,11 +239,6 @@ def _digest(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(_canonical(facts).encode()).hexdigest()
 
 
-def _sha256(path: pathlib.Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _sorted_words(counts: Mapping[tuple[str, int], int]) -> list[tuple[str, int, int]]:
     words = {word for word, _ in counts}
     table = [(word, counts[word, 0] + counts[word, 1], counts[word, 1]) for word in words]
@@ -282,9 +278,9 @@ class Dataset:
             comments=np.array(table["comments"], np.int64),
             bytes=np.array(table["bytes"], np.int64),
         )
-        files = [(str(self.folder / file), count) for file, count in self.shards[name]]
+        shards = [(str(self.folder / file), count) for file, count in self.shards[name]]
         return sources.Source(
-            self.metadata["format"], files, index, functools.partial(decode, self.spec)
+            self.metadata["format"], shards, index, functools.partial(decode, self.spec)
         )
 
     def words(self) -> list[tuple[str, int, int]]:

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from affectjax import files
 from affectjax.data import records
 from affectjax.errors import UserError
 
@@ -81,9 +82,8 @@ def stands(path: pathlib.Path, chosen: Mapping[str, Any]) -> bool:
         if facts.get("settings") != chosen:
             return False
         for file, wanted in facts["files"].items():
-            with open(path / file, "rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != wanted:
-                    return False
+            if files.sha256(path / file) != wanted:
+                return False
     except (UserError, OSError):
         return False
     return True

@@ -200,6 +200,8 @@ def scanned(
     p: Mapping[str, Any], z: jax.Array, rows: jax.Array, s: Fusion, key: jax.Array | None
 ) -> jax.Array:
     """All layers as one scan over stacked parameters, with modalities as a batch dimension."""
+    if not s.layers:
+        return z
 
     def layer(z, step):
         p, key = step

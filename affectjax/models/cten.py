@@ -74,7 +74,7 @@ class Reading(NamedTuple):
 
 
 class CTEN(nn.Module):
-    """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights.
+    """Keeps the contract that stands at the head of `affectjax.models`.
 
     One modality or two. They are taken at their own common width, or projected to `projection`.
     With settings of a network in `sight` or `sound` the batch's frames or MFCC are a modality. With

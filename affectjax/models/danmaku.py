@@ -36,7 +36,7 @@ LEAST = 1e-4  # share of a class that renormalising leaves at least, before it d
 
 
 class Danmaku(nn.Module):
-    """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights."""
+    """Keeps the contract that stands at the head of `affectjax.models`."""
 
     modalities: Mapping[str, int]  # name -> feature width
     outputs: tuple[str, ...]  # names of the K emotions, in order

@@ -35,7 +35,7 @@ RAREST = 1e-4  # an n-gram that training never saw counts as rare as one in so m
 
 
 class CommentClassifiers(nn.Module):
-    """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights."""
+    """Keeps the contract that stands at the head of `affectjax.models`."""
 
     outputs: tuple[str, ...]  # names of the K emotions
     vocabulary: int  # word pieces; 0 where n-grams are read

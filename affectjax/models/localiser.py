@@ -33,7 +33,10 @@ DTYPES = ("float32", "bfloat16")
 
 
 class Localiser(nn.Module):
-    """See the contract of a model. Modalities are joined end to end; one that is absent is zero."""
+    """Keeps the contract of `affectjax.models`.
+
+    Modalities are joined end to end; one that is absent is zero.
+    """
 
     modalities: Mapping[str, int]  # name -> feature width
     outputs: tuple[str, ...]  # names of the K classes, in order

@@ -39,7 +39,7 @@ CHOICES = {
 
 
 class LSTC(nn.Module):
-    """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights.
+    """Keeps the contract that stands at the head of `affectjax.models`.
 
     A batch holds runs of clips, features [B, N, T, D], or single clips, [B, T, D]. With `clips`
     above 1 the inter-clip LSTMs predict; otherwise each clip is predicted by itself.

@@ -38,7 +38,7 @@ CHOICES = {
 
 
 class TAM(nn.Module):
-    """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights."""
+    """Keeps the contract that stands at the head of `affectjax.models`."""
 
     modalities: Mapping[str, int]  # name -> feature width
     vocabulary: int  # words, specials among them

@@ -39,7 +39,7 @@ CHOICES = {
 
 
 class TAMEmotion(nn.Module):
-    """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights."""
+    """Keeps the contract that stands at the head of `affectjax.models`."""
 
     modalities: Mapping[str, int]  # name -> feature width
     outputs: tuple[str, ...]  # names of the K classes, or of the values to regress, in order
@@ -62,6 +62,11 @@ class TAMEmotion(nn.Module):
 
     def setup(self):
         choices.check(self, CHOICES)
+        if not self.modalities:
+            raise UserError(
+                "there is no modality", "model.modalities",
+                "Name one; of the variants, image_motion, image_audio and motion_audio leave two.",
+            )  # fmt: skip
         if self.width % self.heads:
             raise UserError(
                 f"heads = {self.heads} does not divide width = {self.width}",

@@ -50,7 +50,7 @@ CHOICES = {
 
 
 class VAANet(nn.Module):
-    """See the contract of a model: `__call__` predicts, `loss` gives unreduced sums and weights.
+    """Keeps the contract that stands at the head of `affectjax.models`.
 
     A row of the visual modality is a map: `cells` places one after another, each with the same
     number of channels; a row of sound is a vector. Either modality may be left out. With settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from affectjax.data import sources
+from affectjax.data import films, sources
 from affectjax.media import pictures
 from affectjax.media.extract import Chunk
 from affectjax.media.extractor import Extractor
@@ -36,8 +36,8 @@ class Reading:
 
     @property
     def films(self) -> bool:
-        """See `windows.reads_films`."""
-        return windows.reads_films(self.examples)
+        """See `films.reads_films`."""
+        return films.reads_films(self.examples)
 
 
 class Job:
@@ -78,7 +78,7 @@ class Job:
         if self.reading.films:
             self.starts = [0.0]
             film = windows.record(name, end, self.whole, 0.0, end)
-            clips = self.reading.examples.cut(sources.One(film))
+            clips = self.reading.examples.into_clips(sources.One(film))
             self.clips = len(clips)
             yield from self._rows(0, [clips[place] for place in range(self.clips)])
             return

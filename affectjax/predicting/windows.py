@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from affectjax.data.films import reads_films
 from affectjax.errors import UserError
 from affectjax.media.features import cut
 
@@ -32,11 +33,6 @@ class Windows:
     def length(self, duration: float) -> float:
         """Of every window of a video so long."""
         return min(self.seconds, duration)
-
-
-def reads_films(examples: Any) -> bool:
-    """Whether the examples take a whole film and cut it into clips by themselves."""
-    return callable(getattr(examples, "cut", None))
 
 
 def span(examples: Any) -> float | None:

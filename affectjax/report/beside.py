@@ -10,6 +10,7 @@ from ml_collections import config_dict
 
 from affectjax import assemble, configlib, floors
 from affectjax.data import load, records
+from affectjax.data.films import reads_films
 from affectjax.errors import UserError
 from affectjax.report import predictions
 from affectjax.report.measure import Runs
@@ -94,9 +95,9 @@ def of_run(run: Run, folder: str | pathlib.Path) -> dict[str, Run]:
     config = config_dict.ConfigDict(run.export["config"])
     found = load.load(**configlib.arguments(config.data) | {"dir": str(folder)})
     rule, parts = assemble.examples(config, None), found.parts
-    if callable(getattr(rule, "cut", None)):  # films: the floors know each clip by itself
+    if reads_films(rule):  # films: the floors know each clip by itself
         rule = rule.single()
-        parts = {name: rule.cut(part) for name, part in parts.items()}
+        parts = {name: rule.into_clips(part) for name, part in parts.items()}
     kept = [parts[name] for name in ("train", "validation") if name in parts]
     # A model that reads pixels has no modalities of its own; the floors read what there is.
     modalities = sorted(config.model.get("modalities") or found.dataset.spec.modalities)

@@ -9,6 +9,7 @@ from affectjax.report.runs import Run, Workdir
 from affectjax.report.size import Size, of_run
 from affectjax.tables import Column, Table
 
+START = "train.init_from="
 SMALL = "small"  # the variant of every config that is another model than the paper's
 SAMPLE = "sample"  # what the names of the built-in sample's draws begin with
 
@@ -75,8 +76,9 @@ def sections(
             _add(places.setdefault(column, {}).setdefault((row, extra), {}), workdir, column)
     found = []
     for column, placed in places.items():
+        placed, begun = _one_beginning(placed)
         if column in table.columns:
-            _one_dataset(column, placed, workdirs)
+            placed = _one_dataset(column, placed, workdirs, table.apart)
         shared = frozenset.intersection(*(frozenset(extra) for _, extra in placed or [("", ())]))
         placed = {
             (row, tuple(word for word in extra if word not in shared)): runs
@@ -88,7 +90,7 @@ def sections(
         extras = {}
         if rows:
             extras = {**own_floors(column, rows), **_scored(beside(column, rows), column)}
-        lines = _lines(table, column, placed, main, extras)
+        lines = _lines(table, column, placed, main, extras, begun)
         settings = tuple(sorted(shared))
         found.append(Section(table, column, lines, column in table.columns, settings))
     return found, used
@@ -192,9 +194,40 @@ def _add(runs: Runs, workdir: Workdir, column: Column) -> None:
         runs[key] = run
 
 
-def _one_dataset(column: Column, placed: Placed, workdirs: Sequence[Workdir]) -> None:
-    """All runs of a column of the paper saw the same records, or they cannot be compared."""
-    digests = {digest for runs in placed.values() for digest, _ in runs}
+def _one_beginning(placed: Placed) -> tuple[Placed, dict[str, str]]:
+    """A row whose runs all name one export that they began from is that row, wherever that lies.
+
+    Also gives {row: a note of where}.
+    """
+    named = {
+        row: {tuple(w for w in extra if w.startswith(START)) for r, extra in placed if r == row}
+        for row, _ in placed
+    }
+    same = {row: next(iter(found)) for row, found in named.items() if len(found) == 1}
+    kept = {
+        (row, tuple(word for word in extra if word not in same.get(row, ()))): runs
+        for (row, extra), runs in placed.items()
+    }
+    notes = {row: f"from {words[0].removeprefix(START)}" for row, words in same.items() if words}
+    return kept, notes
+
+
+def _one_dataset(
+    column: Column, placed: Placed, workdirs: Sequence[Workdir], apart: Iterable[str]
+) -> Placed:
+    """All runs of a column of the paper saw the same records, or they cannot be compared.
+
+    Rows `apart` read features of their own. Where those were laid out for the same clips, theirs
+    count as the same records.
+    """
+    common = {name: runs for name, runs in placed.items() if name[0] not in apart}
+    digests = {digest for runs in common.values() for digest, _ in runs}
+    if len(digests) == 1:
+        tests = {key: run for runs in common.values() for key, run in runs.items()}
+        placed = {
+            name: runs if name in common else _laid_alike(runs, tests)
+            for name, runs in placed.items()
+        }
     if len(digests) > 1:
         finished = [w for w in workdirs if w.runs]
         where = [str(next(w.folder for w in finished if w.dataset[1] == d)) for d in digests]
@@ -203,10 +236,27 @@ def _one_dataset(column: Column, placed: Placed, workdirs: Sequence[Workdir]) ->
             ", ".join(sorted(where)),
             "Report on those of one dataset at a time.",
         )
+    return placed
+
+
+def _laid_alike(runs: Runs, tests: Runs) -> Runs:
+    """Runs under the keys of those that were tested on the same clips, where they are known."""
+    found = {}
+    for (digest, name), run in runs.items():
+        like = next((key for key in tests if key[1] == name), (digest, name))
+        other = tests.get(like)
+        both = other is not None and other.scored is not None and run.scored is not None
+        found[like if both and other.scored.ids == run.scored.ids else (digest, name)] = run
+    return found
 
 
 def _lines(
-    table: Table, column: Column, placed: Placed, main: Runs, beside: Beside
+    table: Table,
+    column: Column,
+    placed: Placed,
+    main: Runs,
+    beside: Beside,
+    begun: Mapping[str, str],
 ) -> tuple[Line, ...]:
     of_paper = column in table.columns
     at = table.columns.index(column) if of_paper else None
@@ -228,7 +278,8 @@ def _lines(
             if not runs and not of_paper:
                 continue
             name = row.name + (f", with {' '.join(extra)}" if extra else "")
-            ours = _line(name, "ours", runs, column, main, row.note)
+            note = "; ".join(filter(None, (row.note, begun.get(row.name, ""))))
+            ours = _line(name, "ours", runs, column, main, note)
             if not extra:
                 ours = dataclasses.replace(
                     ours, command=command, paper=paper, paper_difference=less

@@ -51,7 +51,7 @@ class Scored:
 
 def of_run(path: pathlib.Path) -> Scored | None:
     """What a run predicted for its test clips; None where it is neither classes nor values."""
-    table = _Table(path)
+    table = Table(path)
     clips = table.texts("id"), table.texts("group")
     if "label" in table.columns and (names := table.after("probability_")):
         scores = table.numbers([f"probability_{name}" for name in names])
@@ -69,7 +69,7 @@ def of_others(path: str | os.PathLike, tests: dict[str, Scored]) -> dict[str, Sc
     Without a column `run` there is one prediction a clip for all runs, the same object, and they
     must test the same clips.
     """
-    table = _Table(pathlib.Path(path))
+    table = Table(pathlib.Path(path))
     wanted = next(iter(tests.values()))
     runs = table.texts("run") if "run" in table.columns else None
     if runs is None and len({frozenset(test.ids) for test in tests.values()}) > 1:
@@ -110,7 +110,7 @@ def of_others(path: str | os.PathLike, tests: dict[str, Scored]) -> dict[str, Sc
     return found
 
 
-def _guess(table: "_Table", wanted: Scored) -> np.ndarray:
+def _guess(table: "Table", wanted: Scored) -> np.ndarray:
     """Chosen classes [rows], or values [rows, V], from whichever columns there are."""
     if all(name in table.columns for name in wanted.names):
         numbers = table.numbers(wanted.names)
@@ -127,7 +127,7 @@ def _guess(table: "_Table", wanted: Scored) -> np.ndarray:
     return _classes(table, wanted.names)
 
 
-def _classes(table: "_Table", names: Sequence[str]) -> np.ndarray:
+def _classes(table: "Table", names: Sequence[str]) -> np.ndarray:
     """Chosen classes [rows] from the column `class`: names all of them, or all of them numbers."""
     chosen = table.texts("class")
     by_name = {name: i for i, name in enumerate(names)}
@@ -146,7 +146,7 @@ def _classes(table: "_Table", names: Sequence[str]) -> np.ndarray:
     return np.array([known[cell] for cell in chosen], np.int64)
 
 
-class _Table:
+class Table:
     """A CSV file with a header; whatever is wrong with it is said with its line."""
 
     def __init__(self, path: pathlib.Path):
@@ -167,6 +167,7 @@ class _Table:
                 raise self.error(number, f"{len(row)} cells under {len(rows[0])} columns")
 
     def texts(self, name: str) -> tuple[str, ...]:
+        """The cells of a column, top to bottom."""
         if name not in self.columns:
             raise UserError(f"has no column {name!r}", str(self.path))
         return tuple(row[self.columns[name]] for row in self.rows)
@@ -187,4 +188,5 @@ class _Table:
         return out
 
     def error(self, row: int, why: str) -> UserError:
+        """What is wrong with a row, and on which line of the file."""
         return UserError(why, f"{self.path}, line {row + 2}")

@@ -10,6 +10,8 @@ from affectjax.report import predictions
 
 # Overrides in which repetitions of one experiment differ; every other one makes another method.
 REPEATS = ("train.seed", "data.sample_seed", "data.per_class_seed", "data.validation_seed")
+# What a recipe sets for each of its runs, whatever the command line said.
+SET_BY = {"repeat": ("train.seed",), "progressive": ("train.seed",), "splits": ("data.partition",)}
 REPEATED = (*REPEATS, "recipe.", "train.log_every", "train.tensorboard")
 
 
@@ -85,6 +87,8 @@ def read(folder: pathlib.Path) -> Workdir:
         name = "" if result.parent == folder else result.parent.name
         runs[name] = Run(read_result(result)["metrics"], result.parent)
     config = read_json(folder / "config.json")
+    for key in SET_BY.get(config.get("recipe.name"), ()):
+        overrides.pop(key, None)
     by_output = config.get("recipe.name") == "each"
     expected = config.get("recipe.times", 1)
     return Workdir(

@@ -1,12 +1,12 @@
 """Where a run looked: attention over segments, as its predictions of the test part hold it."""
 
-import csv
 import dataclasses
 import pathlib
 
 import numpy as np
 
 from affectjax import detection
+from affectjax.report.predictions import Table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,25 +36,19 @@ def read(path: pathlib.Path) -> Segments | None:
     """What a run wrote down; None where that is no curve over segments, or not there."""
     if not path.is_file():
         return None
-    with open(path, newline="") as file:
-        header, *rows = csv.reader(file)
-    place = {name: i for i, name in enumerate(header)}
-
-    def numbers(names: list[str]) -> np.ndarray:
-        return np.array([[float(row[place[name]]) for name in names] for row in rows])
-
+    table = Table(path)
     curve, chances, truth = (
-        [name for name in header if name.startswith(prefix)]
+        [name for name in table.columns if name.startswith(prefix)]
         for prefix in ("curve_", "probability_", "truth_")
     )
-    if not curve or not chances or not rows:
+    if not curve or not chances:
         return None
-    told = "duration" in place and len(truth) % 3 == 0 and truth
+    told = "duration" in table.columns and len(truth) % 3 == 0 and truth
     return Segments(
-        tuple(row[place["id"]] for row in rows),
-        tuple(name.removeprefix("probability_") for name in chances),
-        numbers(curve),
-        numbers(chances),
-        numbers(["duration"])[:, 0] if told else None,
-        numbers(truth).reshape(len(rows), -1, 3) if told else None,
+        table.texts("id"),
+        table.after("probability_"),
+        table.numbers(curve),
+        table.numbers(chances),
+        table.numbers(["duration"])[:, 0] if told else None,
+        table.numbers(truth).reshape(len(table.rows), -1, 3) if told else None,
     )

@@ -36,6 +36,7 @@ class Row:
     variant: str | None = None  # comma-separated; "" is the config itself, None is literature
     note: str = ""
     config: str = ""  # where it is not of the table's config
+    apart: bool = False  # reads other features than the table's other rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Table:
     rows: tuple[Row, ...]
     main: str
     note: str = ""
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The rows whose runs read a dataset of their own features."""
+        return tuple(row.name for row in self.rows if row.apart)
 
     def command(self, row: Row, column: Column) -> str:
         """What follows --config= to run this cell."""

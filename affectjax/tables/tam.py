@@ -105,7 +105,7 @@ METHODS = Table(
         Row("CSS", (51.48, 55.62)),
         Row("VAANet", (54.50, 55.30)),
         Row("Dual", (53.34, 57.37)),
-        Row("TAM† w/o TSC", (54.25, 58.92), "dagger", "the features of Dual"),
+        Row("TAM† w/o TSC", (54.25, 58.92), "dagger", "the features of Dual", apart=True),
         Row("TAM w/o TSC", (56.04, 60.64), "scratch"),
         Row("ITE", (52.60, 51.20), note=AUXILIARY),
         Row("KeyFrame", (52.85, 59.51), note=AUXILIARY),

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from affectjax.errors import UserError
 
 Tokeniser = Callable[[str], list[str]]
+PREP = 'Install the extra "prep", or choose the tokeniser whitespace.'
 
 
 @functools.cache
@@ -63,8 +64,7 @@ def _import_jieba():
     try:
         import jieba
     except ImportError as error:
-        mend = 'Install the extra "prep", or choose the tokeniser whitespace.'
-        raise UserError("The tokeniser jieba is not installed", mend=mend) from error
+        raise UserError("The tokeniser jieba is not installed", mend=PREP) from error
     return jieba
 
 
@@ -85,8 +85,10 @@ def _wordpiece_files(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _wordpiece(folder: pathlib.Path) -> Tokeniser:
-    from tokenizers import BertWordPieceTokenizer
-
+    try:
+        from tokenizers import BertWordPieceTokenizer
+    except ImportError as error:
+        raise UserError("The library tokenizers is not installed", mend=PREP) from error
     vocabulary, *config = _wordpiece_files(folder)
     try:
         said = json.loads(config[0].read_text()) if config else {}

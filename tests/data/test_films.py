@@ -57,7 +57,7 @@ def test_runs_cover_every_clip_once_and_training_every_run_once(seconds, clips, 
     source = Films(*(film(s, f"film-{i}") for i, s in enumerate(seconds)))
     r = rule(clips, segments)
     counts = [clip_count(s, segments, 1.0) for s in seconds]
-    cut = r.cut(source)
+    cut = r.into_clips(source)
     assert cut.ids == [
         names.clip_id(f"film-{i}", k) for i, n in enumerate(counts) for k in range(n)
     ]
@@ -73,7 +73,7 @@ def test_runs_cover_every_clip_once_and_training_every_run_once(seconds, clips, 
     assert given_clips == [names.film_of(name) for name in cut.ids]
     for i, n in enumerate(counts):
         assert starts[i] == [min(first, max(0, n - clips)) for first in range(0, n, clips)]
-    training = r.cut(source, train=True)
+    training = r.into_clips(source, train=True)
     begins = [(training.groups[i], int(r.train(training[i], None)["clip"][0]))
               for i in range(len(training))]  # fmt: skip
     assert begins == [(f"film-{i}", k) for i, n in enumerate(counts)
@@ -83,7 +83,7 @@ def test_runs_cover_every_clip_once_and_training_every_run_once(seconds, clips, 
 @pytest.mark.parametrize("seconds", [3, 19.6, 47, 60])
 def test_an_example_is_what_a_plain_loop_cuts(seconds):
     one, r = film(seconds), rule(clips=3, segments=5)
-    for record in (r.cut(Films(one))[i] for i in range(clip_count(seconds, 5, 1.0))):
+    for record in (r.into_clips(Films(one))[i] for i in range(clip_count(seconds, 5, 1.0))):
         example = r.train(record, None)
         for place in range(3):
             clip = record["clip"] + place
@@ -106,18 +106,18 @@ def test_an_example_is_what_a_plain_loop_cuts(seconds):
 
 def test_a_clip_s_own_record_holds_its_rows_and_values():
     one = film(23, holes=0.0)
-    record = rule().cut(Films(one))[2]
+    record = rule().into_clips(Films(one))[2]
     assert (record["start"], record["duration"], record["id"]) == (10.0, 5.0, "a@0002")
     np.testing.assert_array_equal(record["features"]["audio"][:, 0], np.arange(10, 15))
     np.testing.assert_array_equal(record["features"]["scene"][:, 0], [10])
     np.testing.assert_array_equal(record["values"][:, 1], np.arange(10, 15))
     np.testing.assert_allclose(record["values_time"], np.arange(5) + 0.5)
-    assert rule().cut(Films(one))[4]["duration"] == 3.0
+    assert rule().into_clips(Films(one))[4]["duration"] == 3.0
 
 
 def test_a_film_is_read_once_for_all_its_clips_and_workers_get_the_source_without_it():
     source = Films(film(50), film(40, "b"))
-    cut = rule().cut(source)
+    cut = rule().into_clips(source)
     for i in [*range(len(cut)), 0, 12]:
         cut[i]
     assert source.reads == 2
@@ -148,4 +148,4 @@ def test_what_cannot_be_is_said():
 
 def test_a_subset_of_films_knows_how_long_they_are():
     source = Subset(Films(film(50), film(40, "b")), [1])
-    assert rule().cut(source).ids[-1] == "b@0007"
+    assert rule().into_clips(source).ids[-1] == "b@0007"

@@ -19,6 +19,7 @@ OPTIONS = {
     "post-norm": dict(norm="post"),
     "inner only, two heads": dict(kind="inner", heads=2),
     "cross only": dict(kind="cross"),
+    "no layers": dict(layers=0),
     "one modality": dict(names=("i",)),
     "four modalities": dict(names=("a", "i", "m", "o")),
 }

@@ -14,6 +14,7 @@ from tests.report import workdirs
 
 CHEBYSHEV = Column("Danmaku, Chebyshev", "Danmaku", ("danmaku",), "", "chebyshev", decimals=4,
                    spread="groups")  # fmt: skip
+ACCURACY = Column("Ekman-6, accuracy", "Ekman-6", ("ekman6",), "")
 TABLE = Table(
     "9", "a table", "danmaku", (CHEBYSHEV,),
     (
@@ -86,6 +87,47 @@ def test_seeds_of_one_split_are_no_further_splits():
     assert found.interval == pytest.approx(intervals.over_splits([0.2, 0.7], 0.5))
     alone = {key: run for key, run in ours.items() if key[1].startswith("split-0")}
     assert measure(alone, column).spread == "3 seeds"
+
+
+def test_a_beginning_elsewhere_makes_no_other_method(tmp_path):
+    """Rows that start from exports of their own, wherever they lie, are still those rows."""
+    for name, variants, begun in (("a", "", "/far/plain"), ("b", "deep,wide", "/far/deep")):
+        own = {"train.init_from": f"{begun}/export"}
+        workdirs.write(tmp_path / name, variants, seeds([0.2, 0.3]), ("danmaku_ldl", "d"), own,
+                       config="danmaku")  # fmt: skip
+    ((section,), _) = fill.sections(TABLE, [runs.read(tmp_path / name) for name in "ab"])
+    lines = {line.name: line for line in section.lines}
+    assert lines["Main"].ours.runs == 2 and lines["Main"].note == "from /far/plain/export"
+    assert lines["Two | words"].difference.interval.mean == 0
+    workdirs.write(tmp_path / "c", "", seeds([0.1]), ("danmaku_ldl", "d"),
+                   {"train.init_from": "/elsewhere"}, config="danmaku")  # fmt: skip
+    ((section,), _) = fill.sections(TABLE, [runs.read(tmp_path / name) for name in "abc"])
+    assert [line.ours for line in section.lines if line.name == "Main"] == [None]
+
+
+def test_a_seed_that_the_recipe_sets_makes_no_further_runs(tmp_path):
+    for name, overrides in (("a", {}), ("b", {"train.seed": 1})):
+        made = workdirs.write(tmp_path / name, "", seeds([0.2, 0.3]), ("danmaku_ldl", "d"),
+                              overrides, config="danmaku")  # fmt: skip
+        workdirs.dump(made / "config.json", {"recipe.times": 2, "recipe.name": "repeat"})
+    with pytest.raises(UserError, match="same run, seed-0"):
+        fill.sections(TABLE, [runs.read(tmp_path / name) for name in "ab"])
+
+
+def test_a_row_of_other_features_is_compared_where_the_clips_are_the_same(tmp_path):
+    rows = (Row("Main", (0.5,), ""), Row("Other features", (0.4,), "dagger", apart=True))
+    table = Table("5", "", "tam_finetune", (ACCURACY,), rows, main="Main")
+    scores, label = np.eye(2)[[0, 1, 1, 0]], np.array([0, 1, 0, 0])
+    told = workdirs.of_classes(scores, label, ("a", "b")) | {"groups": list("wxyz")}
+    places = {}
+    for name, variants, digest, ids in (("a", "", "d1", "1234"), ("b", "dagger", "d2", "1234"),
+                                        ("c", "dagger", "d3", "5678")):  # fmt: skip
+        made = {f"seed-{i}": told | {"ids": list(ids)} for i in range(2)}
+        places[name] = workdirs.write(tmp_path / name, variants, made, ("ekman6", digest))
+    ((section,), _) = fill.sections(table, [runs.read(places[name]) for name in "ab"])
+    assert section.lines[1].difference.interval.mean == 0
+    ((section,), _) = fill.sections(table, [runs.read(places[name]) for name in "ac"])
+    assert section.lines[1].difference is None and section.lines[1].ours.runs == 2
 
 
 def of_outputs(folder, scores: dict[str, float], dataset=("comments", "d")) -> runs.Workdir:

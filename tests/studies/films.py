@@ -185,7 +185,7 @@ def _beside(folder, value: str, size: str, corpus: int, dials: Dials) -> dict[st
     for m in config.model.modalities:
         config.model.modalities[m] = SIZES[size].widths[m]
     rule = assemble.examples(config, None).single()
-    parts = {name: rule.cut(part) for name, part in load.load(dir=str(folder)).parts.items()}
+    parts = {name: rule.into_clips(part) for name, part in load.load(dir=str(folder)).parts.items()}
     pooled = [floors.pooled(parts[name], sorted(rule.modalities)) for name in ("train", "test")]
     x, z = (np.concatenate([*one.values()], 1) for one in pooled)
     y = np.stack([rule.evaluate(record, 0)["values"][0] for record in _each(parts["train"])])

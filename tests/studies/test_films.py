@@ -47,7 +47,7 @@ def pretended(workdir, config, start=None) -> dict:
     (workdir / "trained").touch()
     if config.model.outputs == ("arousal",):
         rule = assemble.examples(config, None).single()
-        part = rule.cut(load.load(dir=config.data.dir).parts["test"])
+        part = rule.into_clips(load.load(dir=config.data.dir).parts["test"])
         with open(workdir / "predictions_test.csv", "w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["id", "group", "prediction_arousal", "truth_arousal"])
