@@ -133,6 +133,24 @@ def test_regression_in_the_data_s_own_units(folder):
     assert 11 < stored["mean"][0] < 14
 
 
+def test_an_export_is_scored_on_the_partition_it_was_trained_on_or_it_is_said(folder, capsys):
+    dataset = records.open_dataset(folder)
+    some = dataset.split("train")
+    clips = [{**some[i], "group": str(i)} for i in range(12)]
+    table = {"0": "1" * 8 + "0" * 4, "1": "0" * 4 + "1" * 8}
+    facts = {"partitions": {"split": "all", "parts": ["test", "train"], "table": table}}
+    records.write("divided", "divided", dataset.spec, {"all": clips}, metadata=facts)
+    words = ("--config.data.validation=0", "--config.checkpoint.best=")
+    assert finetune("divided", "small,scratch", *words, "--config.data.partition=0") == COMPLETE
+    evaluate = (*words, "--mode=eval", "--export=run/export")
+    for more, noted in (((), False), (("--config.data.partition=1",), True)):
+        capsys.readouterr()
+        assert finetune("divided", "small,scratch", *evaluate, *more) == COMPLETE
+        told = capsys.readouterr().out
+        assert "4 clips, every one" in told
+        assert ("it was trained on partition 0 of this dataset" in told) == noted
+
+
 @pytest.mark.slow
 def test_a_constant_target_has_no_correlation_to_choose_by(folder, capsys):
     data = values_dataset(folder, "values")

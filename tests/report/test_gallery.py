@@ -10,6 +10,7 @@ pytest.importorskip("matplotlib", reason="pictures are drawn with matplotlib")
 
 from affectjax import tables  # noqa: E402
 from affectjax.data import records  # noqa: E402
+from affectjax.errors import UserError  # noqa: E402
 from affectjax.main import main as train  # noqa: E402
 from affectjax.report import fill, gallery, runs, segments  # noqa: E402
 from affectjax.report.__main__ import main  # noqa: E402
@@ -72,6 +73,9 @@ def test_what_a_run_wrote_down_is_read_back(tmp_path):
     assert found.names == NAMES and [(t.start, t.end) for t in found.truths(0)] == [(2, 6)]
     plain = workdirs.table(tmp_path / "q.csv", ["a"], {"label": [0], "probability_joy": [1.0]})
     assert segments.read(plain) is None and segments.read(tmp_path / "none.csv") is None
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match="line 4"):
+        segments.read(path)
 
 
 def test_experiments_of_one_name_are_told_apart_and_those_without_curves_left_out(tmp_path):
