@@ -74,7 +74,7 @@ def test_what_a_run_wrote_down_is_read_back(tmp_path):
     plain = workdirs.table(tmp_path / "q.csv", ["a"], {"label": [0], "probability_joy": [1.0]})
     assert segments.read(plain) is None and segments.read(tmp_path / "none.csv") is None
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(UserError, match="line 4"):
+    with pytest.raises(UserError, match="line 6"):
         segments.read(path)
 
 
