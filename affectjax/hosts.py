@@ -147,22 +147,23 @@ def _share_compiled(service) -> None:
     Process 0 alone writes them. One that then finds its program there does not compile, and on GPUs
     the others, who do, wait for what it would have measured for them.
     """
-    folder = jax.config.jax_compilation_cache_dir
-    if not folder:
+    if not jax.config.jax_compilation_cache_dir:
         return
-    own = pathlib.Path(folder) / ".seen-by-all"
-    place = "affectjax/compiled"
+    folder, place = pathlib.Path(jax.config.jax_compilation_cache_dir), "affectjax/compiled"
+    if is_first():
+        service.key_value_set("affectjax/mark/0", f".job-{secrets.token_hex(8)}")
+    barrier("a mark is chosen")
+    mark = folder / _told(service, "affectjax/mark")[0]
     if is_first():
         with contextlib.suppress(OSError):
-            own.parent.mkdir(parents=True, exist_ok=True)
-            own.write_text(token := secrets.token_hex(8))
-            service.key_value_set("affectjax/token/0", token)
-    barrier("compiled programs")
-    told = _told(service, "affectjax/token").get(0)
-    with contextlib.suppress(OSError):
-        if told and own.read_text() == told:
-            service.key_value_set(f"{place}/{jax.process_index()}", "")
-    barrier("compiled programs compared")
+            folder.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+    barrier("a mark is left")
+    if mark.exists():
+        service.key_value_set(f"{place}/{jax.process_index()}", "")
+    barrier("the mark is looked for")
+    if is_first():
+        mark.unlink(missing_ok=True)
     if len(_told(service, place)) < jax.process_count():
         jax.config.update("jax_compilation_cache_dir", None)
         say(f"compiled programs are not kept: not every process sees those in {folder}")

@@ -5,8 +5,9 @@ of them. DIR gets for each video NAME.html (the player beside its timeline), NAM
 (affectjax/predicting/schema.py says what it holds), NAME.csv and NAME.png, and index.html over all
 that stands there. Of a model that reads frames, page and picture show some with what in them speaks
 for the emotion. Start the same command again and finished videos are passed over. A file in DIR
-that is none of ours stays: a video that would replace one gives nothing. Exit status: 0 complete, 1 some videos gave nothing (the
-last lines name them), 2 bad input (one line says what), 75 stopped before the end.
+that is none of ours stays: a video that would replace one gives nothing. Exit status: 0 complete, 1
+some videos gave nothing (the last lines name them), 2 bad input (one line says what), 75 stopped
+before the end.
 """
 
 import argparse
