@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # One job on many hosts under SLURM, submitted from the project's folder:
 #   sbatch --nodes=4 --gpus-per-node=8 launch/slurm.sh --config=configs/tam_pretrain.py --workdir=DIR
-# One process a node drives all its devices, cores and memory. SIGTERM comes three minutes before the time limit and
-# at a preemption; the run then saves, exits 75, and is put back into the queue. The workdir must lie
-# where every node sees it. PYTHON names the interpreter (.venv/bin/python).
+# One process a node drives all its devices, cores and memory. SIGTERM comes three minutes before the
+# time limit and at a preemption; the run then saves, exits 75, and is put back into the queue. The
+# workdir must lie where every node sees it. PYTHON names the interpreter (.venv/bin/python).
 #SBATCH --job-name=affectjax
 #SBATCH --ntasks-per-node=1
 #SBATCH --exclusive

@@ -9,7 +9,7 @@ from affectjax.report.runs import Run, Workdir
 from affectjax.report.size import Size, of_run
 from affectjax.tables import Column, Table
 
-START = "train.init_from="
+START = "train.init_from="  # what an override says of where a run began
 SMALL = "small"  # the variant of every config that is another model than the paper's
 SAMPLE = "sample"  # what the names of the built-in sample's draws begin with
 
